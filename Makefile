@@ -1,0 +1,40 @@
+# Makefile: the commands to remember; each wraps a CMake preset. README.md says what the first two do for a new user.
+BUILD_JOBS ?= $(shell nproc)
+T ?= *
+
+.PHONY: dev release run test check format asan tsan bench portable setup clean
+
+dev: setup
+	@tools/build.sh dev
+
+release: setup
+	@tools/build.sh release
+
+run: release
+	@tools/run.sh
+
+test: release
+	@tools/test.sh release '$(T)'
+
+check: setup
+	@tools/check.sh
+
+format: setup
+	@git ls-files 'src/*.h' 'src/*.cpp' 'tests/*.h' 'tests/*.cpp' 'bench/*.cpp' | xargs clang-format -i
+
+asan tsan: setup
+	@tools/build.sh $@
+	@tools/test.sh $@ '$(T)'
+
+bench: setup
+	@tools/build.sh bench
+	@tools/bench.sh
+
+portable: setup
+	@tools/build.sh portable
+
+setup:
+	@tools/setup.sh
+
+clean:
+	rm -rf build

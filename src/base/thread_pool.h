@@ -1,0 +1,50 @@
+// thread_pool.h: the compute threads. One op's rows are cut into tasks; the threads and the caller take them in turn.
+//
+// Workers spin for a moment after an op, because the next one comes within microseconds while a model runs, and sleep
+// when nothing comes. Which thread runs a task is not determined, so a task must write only what belongs to it: then
+// results don't depend on the number of threads.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+#include "base/function_ref.h"
+
+namespace r1 {
+
+class ThreadPool {
+ public:
+  using Body = FunctionRef<void(int task, int thread)>;  // thread: 0 to n_threads() - 1, for scratch memory
+
+  explicit ThreadPool(int n_threads);  // the caller counts as one
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int n_threads() const { return static_cast<int>(workers_.size()) + 1; }
+
+  // Runs body(task, thread) for every task in [0, n_tasks); returns when all are done. One caller at a time; not from
+  // inside a body.
+  void run(int n_tasks, Body body);
+
+ private:
+  void work(int thread);
+  void take_tasks(int thread);
+  bool wait_for_round(std::uint32_t seen);  // false: the pool is closing
+
+  std::vector<std::thread> workers_;
+  const Body* body_ = nullptr;
+  int n_tasks_ = 0;
+  // Apart, so that threads claiming tasks don't disturb those that spin on round_.
+  alignas(64) std::atomic<std::uint32_t> round_ = 0;
+  alignas(64) std::atomic<int> next_task_ = 0;
+  alignas(64) std::atomic<int> n_busy_ = 0;
+  std::atomic<bool> closing_ = false;
+};
+
+// Cores this process may run on, at least 1: respects affinity masks and containers that set them.
+int n_usable_cores();
+
+}  // namespace r1

@@ -1,0 +1,60 @@
+// engine.h: the waist of r1.cpp. Above it products speak text and HTTP; below it is mathematics; through it go tokens.
+//
+// Homes: ModelEngine (engine/model_engine.h) runs a model; ScriptEngine (engine/script_engine.h) replays a script, so
+// that all that is above can be tested without weights.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/token_stream.h"
+
+namespace r1 {
+
+struct LogitBias {
+  int id = 0;
+  float bias = 0;
+};
+
+struct SamplingParams {
+  float temperature = 1.0f;         // 0: greedy, the lowest id among equals
+  int top_k = 0;                    // 0: off
+  float top_p = 1.0f;               // smallest set of tokens with at least this probability
+  float min_p = 0.0f;               // tokens with at least this share of the best one's probability
+  float presence_penalty = 0.0f;    // subtracted once from every token generated so far
+  float frequency_penalty = 0.0f;   // subtracted once per occurrence among the generated
+  float repetition_penalty = 1.0f;  // divides positive, multiplies negative logits of tokens in prompt and answer
+  std::vector<LogitBias> logit_bias;
+  std::uint64_t seed = 0;   // same seed, same text, whatever else runs
+  int n_top_logprobs = -1;  // -1: no logprobs; 0: of the sampled token only
+};
+
+struct GenerateRequest {
+  std::vector<int> prompt;  // not empty, ids below vocab_size
+  SamplingParams sampling;
+  int max_tokens = 0;              // 0: until the context is full
+  std::vector<int> end_ids;        // tokens that end the answer
+  std::function<void()> on_event;  // see TokenChannel
+};
+
+struct EngineStats {
+  int n_running = 0, n_waiting = 0;
+  std::int64_t prompt_tokens = 0, cached_tokens = 0, completion_tokens = 0;  // since the start
+  int kv_blocks_total = 0, kv_blocks_free = 0;
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  // Thread-safe, does not wait. Errors: kInvalidInput for an empty prompt, one that leaves no room in the context, or
+  // an id beyond the vocabulary; kOutOfResource when the queue is full: try again later.
+  virtual Result<TokenStream> submit(GenerateRequest request) = 0;
+
+  virtual int context_length() const = 0;  // tokens of prompt and answer together
+  virtual EngineStats stats() const = 0;
+};
+
+}  // namespace r1

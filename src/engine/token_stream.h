@@ -1,0 +1,81 @@
+// token_stream.h: one generation's way from the engine's thread to its consumer: a bounded queue of tokens, then an
+// end.
+//
+// The engine pushes, one consumer takes. A consumer that is slow fills its queue and is then not scheduled until it has
+// taken some: it delays only itself. A TokenStream that is destroyed cancels its generation.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/bounded_queue.h"
+#include "base/result.h"
+
+namespace r1 {
+
+struct TokenLogprob {
+  int id = 0;
+  float logprob = 0;  // natural logarithm
+};
+
+struct SampledToken {
+  int id = 0;
+  float logprob = 0;              // of this token, under the distribution before temperature, penalties and cuts
+  std::vector<TokenLogprob> top;  // best first, as many as asked for
+};
+
+enum class FinishReason { kStop, kLength, kCancelled, kError };
+
+struct Usage {
+  int prompt_tokens = 0;      // cached ones among them
+  int cached_tokens = 0;      // prompt tokens whose cache entries were found, not computed
+  int completion_tokens = 0;  // the token that ended the answer among them
+};
+
+struct Finish {
+  FinishReason reason = FinishReason::kStop;
+  Usage usage;
+  Error error;  // for kError
+};
+
+struct StreamEvent {
+  std::optional<SampledToken> token;
+  std::optional<Finish> finish;  // the last event of a stream
+};
+
+// The part both ends hold.
+struct TokenChannel {
+  static constexpr std::size_t kCapacity = 256;
+  BoundedQueue<StreamEvent> events{kCapacity};
+  std::atomic<bool> cancelled = false;
+  std::function<void()>
+      on_event;  // set before submission; called on the engine's thread after each event; must not block
+};
+
+class TokenStream {
+ public:
+  explicit TokenStream(std::shared_ptr<TokenChannel> channel) : channel_(std::move(channel)) {}
+  TokenStream(TokenStream&&) noexcept = default;
+  TokenStream& operator=(TokenStream&& other) noexcept {
+    cancel();
+    channel_ = std::move(other.channel_);
+    return *this;
+  }
+  ~TokenStream() { cancel(); }
+
+  std::optional<StreamEvent> try_next() { return channel_->events.try_pop(); }
+  StreamEvent next() { return *channel_->events.pop(); }  // waits; not to be called after the finish
+
+  // The engine stops within one step and sends a Finish with kCancelled, unless it had already finished.
+  void cancel() {
+    if (channel_) channel_->cancelled.store(true, std::memory_order_relaxed);
+  }
+
+ private:
+  std::shared_ptr<TokenChannel> channel_;
+};
+
+}  // namespace r1
