@@ -6,8 +6,8 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -16,26 +16,17 @@
 #include "base/dtype.h"
 #include "base/mapped_file.h"
 #include "base/result.h"
+#include "formats/stored_tensor.h"
 
 namespace r1 {
-
-struct GgufArray;
-// Integers of any width are widened; which width a file used is of no interest to a reader.
-using GgufValue = std::variant<std::uint64_t, std::int64_t, double, bool, std::string, GgufArray>;
 
 struct GgufArray {
   std::variant<std::vector<std::int64_t>, std::vector<double>, std::vector<std::string>, std::vector<bool>> values;
   std::size_t size() const;
 };
 
-// A tensor as it lies in a file: a view into the mapping, which its owner (GgufFile, SafetensorsFile) keeps open.
-struct StoredTensor {
-  std::string name;
-  Dtype dtype = Dtype::kF32;
-  Shape shape;                      // slowest first
-  const std::byte* data = nullptr;  // n_bytes of them
-  std::int64_t n_bytes = 0;
-};
+// Numbers of any width are widened; which width a file used is of no interest to a reader.
+using GgufValue = std::variant<std::uint64_t, std::int64_t, double, bool, std::string, GgufArray>;
 
 // Typed access to metadata. A missing key gives the fallback; a key of another type is an Error that names both.
 class GgufMetadata {
@@ -53,18 +44,30 @@ class GgufMetadata {
   const std::map<std::string, GgufValue, std::less<>>& values() const { return values_; }
 
   void set(std::string key, GgufValue value) { values_.insert_or_assign(std::move(key), std::move(value)); }
+  void erase(std::string_view key);
 
  private:
+  const GgufValue* find(std::string_view key) const;
+
   std::map<std::string, GgufValue, std::less<>> values_;
 };
+
+// What one file holds; the tensors point into the bytes it was parsed from.
+struct GgufContents {
+  GgufMetadata metadata;
+  std::vector<StoredTensor> tensors;  // in file order
+};
+
+Result<GgufContents> parse_gguf(std::span<const std::byte> bytes);
 
 class GgufFile {
  public:
   // `path` is the file, or any shard of BASE-0000k-of-0000n.gguf: then all shards are opened and must agree.
   static Result<GgufFile> open(const std::string& path);
 
-  const GgufMetadata& metadata() const { return metadata_; }
+  const GgufMetadata& metadata() const { return metadata_; }             // of the first shard, without the split.* keys
   const std::vector<StoredTensor>& tensors() const { return tensors_; }  // in file order
+  std::span<const MappedFile> files() const { return files_; }           // the shards in order, or the one file
   std::int64_t file_bytes() const;                                       // of all shards
 
  private:
@@ -74,20 +77,18 @@ class GgufFile {
 };
 
 // A GGUF file being written: metadata and tensor list first, then each tensor's bytes in the order they were announced.
+//
+// Integers are written as u32 or i32, as the variant says, and as 64 bit only when they need it; numbers as f32: the
+// types that other readers insist on. The alignment is metadata's general.alignment, or 32.
 class GgufWriter {
  public:
-  // What to write for a tensor: fills `out` with the next bytes, called until n_bytes are written.
-  struct Announced {
-    std::string name;
-    Dtype dtype;
-    Shape shape;
-  };
+  using Announced = AnnouncedTensor;
+  using Sink = TensorSink;
   GgufWriter(GgufMetadata metadata, std::vector<Announced> tensors);
 
-  // Writes beside `path` and renames at the end. `produce(i, sink)` writes the bytes of tensor i through sink, in
-  // pieces of any size; pieces that don't add up to the announced bytes are an Error.
-  using Sink = std::function<Status(std::span<const std::byte>)>;
-  Status write(const std::string& path, const std::function<Status(std::size_t, const Sink&)>& produce) const;
+  // Writes beside `path` and renames at the end; after an Error nothing is left behind. Pieces that don't add up to
+  // the announced bytes are an Error.
+  Status write(const std::string& path, TensorProducer produce) const;
 
  private:
   GgufMetadata metadata_;

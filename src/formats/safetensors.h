@@ -5,14 +5,12 @@
 // trusted.
 #pragma once
 
-#include <functional>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "base/mapped_file.h"
 #include "base/result.h"
-#include "formats/gguf.h"  // StoredTensor
+#include "formats/stored_tensor.h"
 
 namespace r1 {
 
