@@ -177,11 +177,11 @@ Result<GgufValue> read_value(ByteReader& bytes) {
 Status read_pair(ByteReader& bytes, GgufMetadata& metadata) {
   R1_TRY(const std::string_view key, bytes.string("metadata key"));
   if (key.empty() || key.size() > kMaxKey || has_control_characters(key)) {
-    return invalid(fmt::format("metadata key {} is not a name", quoted(key)));
+    return invalid(fmt::format("metadata key {} is not a name", in_quotes(key)));
   }
-  if (metadata.has(key)) return invalid(fmt::format("metadata key {} comes twice", quoted(key)));
+  if (metadata.has(key)) return invalid(fmt::format("metadata key {} comes twice", in_quotes(key)));
   Result<GgufValue> value = read_value(bytes);
-  if (!value.ok()) return with_context(value.error(), "metadata key " + quoted(key));
+  if (!value.ok()) return with_context(value.error(), "metadata key " + in_quotes(key));
   metadata.set(std::string(key), std::move(value).value());
   return {};
 }
@@ -220,10 +220,10 @@ Result<TensorEntry> read_entry_after_name(ByteReader& bytes, std::string_view na
 Result<TensorEntry> read_entry(ByteReader& bytes) {
   R1_TRY(const std::string_view name, bytes.string("tensor name"));
   if (name.empty() || name.size() > kGgufMaxTensorName || has_control_characters(name)) {
-    return invalid(fmt::format("{} is not a tensor's name", quoted(name)));
+    return invalid(fmt::format("{} is not a tensor's name", in_quotes(name)));
   }
   Result<TensorEntry> entry = read_entry_after_name(bytes, name);
-  if (!entry.ok()) return with_context(entry.error(), "tensor " + quoted(name));
+  if (!entry.ok()) return with_context(entry.error(), "tensor " + in_quotes(name));
   return entry;
 }
 
@@ -238,13 +238,13 @@ Result<std::uint64_t> alignment_of(const GgufMetadata& metadata) {
 
 Result<StoredTensor> locate(TensorEntry&& entry, std::span<const std::byte> data, std::uint64_t alignment) {
   if (entry.offset % alignment != 0) {
-    return invalid(fmt::format("tensor {} lies at offset {}, no multiple of the alignment {}", quoted(entry.name),
+    return invalid(fmt::format("tensor {} lies at offset {}, no multiple of the alignment {}", in_quotes(entry.name),
                                entry.offset, alignment));
   }
   const auto n_bytes = static_cast<std::uint64_t>(entry.n_bytes);
   if (entry.offset > data.size() || n_bytes > data.size() - entry.offset) {
     return invalid(fmt::format("tensor {} has {} bytes at offset {}, but the file ends at {}: is it cut short?",
-                               quoted(entry.name), n_bytes, entry.offset, data.size()));
+                               in_quotes(entry.name), n_bytes, entry.offset, data.size()));
   }
   return StoredTensor{std::move(entry.name), entry.dtype, entry.shape, data.data() + entry.offset, entry.n_bytes};
 }
@@ -257,7 +257,7 @@ Status check_no_overlap(const std::vector<StoredTensor>& tensors) {
   for (std::size_t i = 1; i < by_place.size(); ++i) {
     if (by_place[i - 1]->data + by_place[i - 1]->n_bytes > by_place[i]->data) {
       return invalid(
-          fmt::format("tensors {} and {} overlap", quoted(by_place[i - 1]->name), quoted(by_place[i]->name)));
+          fmt::format("tensors {} and {} overlap", in_quotes(by_place[i - 1]->name), in_quotes(by_place[i]->name)));
     }
   }
   return {};

@@ -1,36 +1,16 @@
 // gguf_test.cpp: what a good GGUF file gives, and what each kind of bad one is told.
 #include "formats/gguf.h"
 
-#include <cstdlib>
-#include <filesystem>
-
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "base/file.h"
 #include "formats/gguf_bytes_for_tests.h"
+#include "formats/temp_folder_for_tests.h"
 
 namespace r1 {
 namespace {
 
 constexpr std::uint32_t kF32 = 0, kQ4_0 = 2, kIq2Xxs = 16;
-
-class Folder {
- public:
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "r1_gguf_XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::string write(const std::string& name, const std::string& contents) const {
-    const std::string path = path_ + "/" + name;
-    EXPECT_TRUE(write_file_atomically(path, contents).ok());
-    return path;
-  }
-
- private:
-  std::string path_;
-};
 
 std::string error_of(const GgufBytes& bytes) {
   const Result<GgufContents> contents = parse_gguf(bytes.span());
@@ -202,7 +182,7 @@ TEST(Gguf, OddMetadataIsRefused) {
 }
 
 TEST(Gguf, AnyShardOpensThemAll) {
-  const Folder folder;
+  const TempFolder folder;
   folder.write("m-00001-of-00003.gguf", shard(0, 3, 3, "a"));
   const std::string middle = folder.write("m-00002-of-00003.gguf", shard(1, 3, 3, "b"));
   folder.write("m-00003-of-00003.gguf", shard(2, 3, 3, "c"));
@@ -218,7 +198,7 @@ TEST(Gguf, AnyShardOpensThemAll) {
 
 TEST(Gguf, ShardsThatDisagreeAreRefused) {
   const auto error_with = [](const std::string& second, bool write_second = true) {
-    const Folder folder;
+    const TempFolder folder;
     const std::string first = folder.write("m-00001-of-00002.gguf", shard(0, 2, 2, "a"));
     if (write_second) folder.write("m-00002-of-00002.gguf", second);
     const Result<GgufFile> file = GgufFile::open(first);
@@ -232,7 +212,7 @@ TEST(Gguf, ShardsThatDisagreeAreRefused) {
   EXPECT_PRED2(ends_with, error_with(shard(1, 3, 2, "b")), "split.count is 3, but the file's name says 2");
   EXPECT_PRED2(ends_with, error_with(shard(0, 2, 2, "b")), "split.no is 0, but the file's name says 1");
   EXPECT_PRED2(ends_with, error_with(shard(1, 2, 2, "a")), "tensor 'a' comes twice");
-  const Folder folder;
+  const TempFolder folder;
   const std::string alone = folder.write("renamed.gguf", shard(0, 2, 2, "a"));
   EXPECT_PRED2(ends_with, GgufFile::open(alone).error().message, "split.count is 2, but the file's name says 1");
   folder.write("n-00001-of-00002.gguf", shard(0, 2, 5, "a"));

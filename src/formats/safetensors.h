@@ -5,6 +5,9 @@
 // trusted.
 #pragma once
 
+#include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,16 +17,26 @@
 
 namespace r1 {
 
+// The tensors of one file, in the order of their data, pointing into its bytes: at any address, for the format aligns
+// nothing.
+Result<std::vector<StoredTensor>> parse_safetensors(std::span<const std::byte> bytes);
+
 class SafetensorsFile {
  public:
   // A folder with model.safetensors, or model.safetensors.index.json and its shards; or one .safetensors file.
   static Result<SafetensorsFile> open(const std::string& path);
 
   const std::vector<StoredTensor>& tensors() const { return tensors_; }
+  std::span<const MappedFile> files() const { return files_; }  // the shards in order of name, or the one file
   std::int64_t file_bytes() const;
 
  private:
+  Status add_file(const std::string& path);
+  Status add_shards(const std::string& folder, const std::string& index_path);
+  void align_tensors();
+
   std::vector<MappedFile> files_;
+  std::vector<std::unique_ptr<std::byte[]>> realigned_;  // copies of tensors that lie at odd addresses
   std::vector<StoredTensor> tensors_;
 };
 

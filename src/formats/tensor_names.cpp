@@ -14,14 +14,14 @@ Status check_unique_names(const std::vector<StoredTensor>& tensors) {
   std::sort(names.begin(), names.end());
   const auto twice = std::adjacent_find(names.begin(), names.end());
   if (twice == names.end()) return {};
-  return Error{ErrorCode::kInvalidInput, fmt::format("tensor {} comes twice", quoted(*twice))};
+  return Error{ErrorCode::kInvalidInput, fmt::format("tensor {} comes twice", in_quotes(*twice))};
 }
 
 bool has_control_characters(std::string_view name) {
   return std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
 
-std::string quoted(std::string_view name) {
+std::string in_quotes(std::string_view name) {
   constexpr std::size_t kMaxShown = 80;
   std::string shown = "'";
   for (const char c : name.substr(0, kMaxShown)) {

@@ -17,6 +17,6 @@ Status check_unique_names(const std::vector<StoredTensor>& tensors);
 bool has_control_characters(std::string_view name);
 
 // A name out of a file, for an error message: in quotes, shortened, nothing but printable characters.
-std::string quoted(std::string_view name);
+std::string in_quotes(std::string_view name);
 
 }  // namespace r1
