@@ -40,4 +40,20 @@ class SafetensorsFile {
   std::vector<StoredTensor> tensors_;
 };
 
+// Safetensors being written. Within a file, tensors of wide numbers come before those of narrow ones, so that all are
+// aligned; the producer is asked in that order, by the index in `tensors`.
+class SafetensorsWriter {
+ public:
+  explicit SafetensorsWriter(std::vector<AnnouncedTensor> tensors) : tensors_(std::move(tensors)) {}
+
+  // Writes beside `path` and renames at the end; after an Error nothing is left behind.
+  Status write(const std::string& path, TensorProducer produce) const;
+  // Into an existing folder: model.safetensors, or, when the tensors take more than max_shard_bytes,
+  // model-0000k-of-0000n.safetensors and model.safetensors.index.json. A tensor is never cut.
+  Status write_folder(const std::string& folder, std::int64_t max_shard_bytes, TensorProducer produce) const;
+
+ private:
+  std::vector<AnnouncedTensor> tensors_;
+};
+
 }  // namespace r1

@@ -6,16 +6,23 @@
 #include <fmt/format.h>
 
 namespace r1 {
+namespace {
 
-Status check_unique_names(const std::vector<StoredTensor>& tensors) {
+template <typename Tensor>
+Status check_unique(const std::vector<Tensor>& tensors) {
   std::vector<std::string_view> names;
   names.reserve(tensors.size());
-  for (const StoredTensor& tensor : tensors) names.push_back(tensor.name);
+  for (const Tensor& tensor : tensors) names.push_back(tensor.name);
   std::sort(names.begin(), names.end());
   const auto twice = std::adjacent_find(names.begin(), names.end());
   if (twice == names.end()) return {};
   return Error{ErrorCode::kInvalidInput, fmt::format("tensor {} comes twice", in_quotes(*twice))};
 }
+
+}  // namespace
+
+Status check_unique_names(const std::vector<StoredTensor>& tensors) { return check_unique(tensors); }
+Status check_unique_names(const std::vector<AnnouncedTensor>& tensors) { return check_unique(tensors); }
 
 bool has_control_characters(std::string_view name) {
   return std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });

@@ -1,4 +1,4 @@
-// tensor_names.h: what both readers ask of the names in a file.
+// tensor_names.h: what readers and writers ask of the names and sizes in a file.
 #pragma once
 
 #include <string>
@@ -12,6 +12,7 @@ namespace r1 {
 
 // An Error that names the first tensor that comes twice.
 Status check_unique_names(const std::vector<StoredTensor>& tensors);
+Status check_unique_names(const std::vector<AnnouncedTensor>& tensors);
 
 // Names end up in messages and in tables on terminals.
 bool has_control_characters(std::string_view name);
