@@ -2,7 +2,7 @@
 BUILD_JOBS ?= $(shell nproc)
 T ?= *
 
-.PHONY: dev release run test check format asan tsan bench portable setup clean
+.PHONY: dev release run test check format asan tsan fuzz bench portable setup clean
 
 dev: setup
 	@tools/build.sh dev
@@ -25,6 +25,9 @@ format: setup
 asan tsan: setup
 	@tools/build.sh $@
 	@tools/test.sh $@ '$(T)'
+
+fuzz:
+	@tools/fuzz.sh $(F)
 
 bench: setup
 	@tools/build.sh bench
