@@ -1,0 +1,106 @@
+// http_message.cpp: reading headers by name, and the error body.
+#include "serve/http_message.h"
+
+#include <algorithm>
+
+#include "serve/json_writer.h"
+
+namespace r1 {
+namespace {
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// The `type` of an error body; clients switch on the status, people read this.
+std::string_view error_type(int status) {
+  if (status == 401) return "authentication_error";
+  if (status == 403) return "permission_error";
+  if (status == 429) return "rate_limit_error";
+  if (status == 503) return "overloaded_error";
+  return status >= 500 ? "server_error" : "invalid_request_error";
+}
+
+void append_string_or_null(std::string& out, std::string_view text) {
+  if (text.empty())
+    out += "null";
+  else
+    append_json_string(out, text);
+}
+
+}  // namespace
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::string_view HttpRequest::header(std::string_view name) const {
+  for (const HttpHeader& header : headers)
+    if (equal_ignoring_case(header.name, name)) return header.value;
+  return {};
+}
+
+std::string error_body(int status, std::string_view message, std::string_view param, std::string_view code) {
+  std::string body = R"({"error":{"message":)";
+  append_json_string(body, message);
+  body += R"(,"type":)";
+  append_json_string(body, error_type(status));
+  body += R"(,"param":)";
+  append_string_or_null(body, param);
+  body += R"(,"code":)";
+  append_string_or_null(body, code);
+  body += "}}";
+  return body;
+}
+
+HttpResponse error_response(int status, std::string_view message, std::string_view param, std::string_view code) {
+  HttpResponse response;
+  response.status = status;
+  response.body = error_body(status, message, param, code);
+  return response;
+}
+
+std::string_view http_reason(int status) {
+  switch (status) {
+    case 200:
+      return "OK";
+    case 204:
+      return "No Content";
+    case 304:
+      return "Not Modified";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 413:
+      return "Content Too Large";
+    case 415:
+      return "Unsupported Media Type";
+    case 421:
+      return "Misdirected Request";
+    case 422:
+      return "Unprocessable Content";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 500:
+      return "Internal Server Error";
+    case 501:
+      return "Not Implemented";
+    case 503:
+      return "Service Unavailable";
+    case 505:
+      return "HTTP Version Not Supported";
+    default:
+      return "Status";
+  }
+}
+
+}  // namespace r1

@@ -1,0 +1,89 @@
+// http_message.h: what a request and an answer are to the rest of serve/, without the library that moves their bytes.
+//
+// An answer is one of three: a response that is ready; one that needs time (HttpDeferred); a stream of events that
+// grows as the model writes (HttpStream). The latter two live on the io thread. Their advance() is called whenever they
+// were woken and the client has taken what it was sent before, so a slow client holds up only itself. They are
+// destroyed as soon as they are complete or their client has gone: what they own (a TokenStream) ends with them.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace r1 {
+
+struct HttpHeader {
+  std::string name, value;
+};
+
+struct HttpRequest {
+  std::string method;   // "GET"
+  std::string path;     // "/v1/models": the target up to '?', as sent
+  std::string query;    // what follows the '?'
+  std::string version;  // "1.1"
+  std::vector<HttpHeader> headers;
+  std::string body;
+
+  std::string_view header(std::string_view name) const;  // the first of that name in any case; "" when absent
+};
+
+struct HttpResponse {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::vector<HttpHeader> headers;  // beyond Content-Type, Content-Length, Connection and Date
+  std::string body;
+};
+
+class HttpDeferred {
+ public:
+  virtual ~HttpDeferred() = default;
+  virtual std::optional<HttpResponse> advance() = 0;  // empty: not yet, wake me
+};
+
+class HttpStream {
+ public:
+  virtual ~HttpStream() = default;
+  enum class Progress {
+    kMore,     // there is more already: call again once `out` is on its way
+    kWaiting,  // nothing now: call again after a wake
+    kDone,     // `out` holds the end
+  };
+  // Appends whole events. Should stop at some kilobytes and say kMore, so that memory stays bounded.
+  virtual Progress advance(std::string& out) = 0;
+  // Appends the last words of a stream that the stopping server cuts short.
+  virtual void interrupt(std::string& out) = 0;
+};
+
+using HttpReply = std::variant<HttpResponse, std::unique_ptr<HttpDeferred>, std::unique_ptr<HttpStream>>;
+
+// Says, from any thread and at any time, that an answer can go on. Cheap when said often; harmless when the client has
+// long gone.
+class HttpWaker {
+ public:
+  class Target;  // http_connection.cpp's
+  explicit HttpWaker(std::shared_ptr<Target> target) : target_(std::move(target)) {}
+  void wake() const;
+
+ private:
+  std::shared_ptr<Target> target_;
+};
+
+class HttpHandler {
+ public:
+  virtual ~HttpHandler() = default;
+  // On the io thread; must not block.
+  virtual HttpReply handle(const HttpRequest& request, const HttpWaker& waker) = 0;
+};
+
+// The error body that OpenAI's and DeepSeek's clients read. `param` and `code` may be "": null.
+HttpResponse error_response(int status, std::string_view message, std::string_view param = "",
+                            std::string_view code = "");
+std::string error_body(int status, std::string_view message, std::string_view param = "", std::string_view code = "");
+
+std::string_view http_reason(int status);  // "Not Found"
+bool equal_ignoring_case(std::string_view a, std::string_view b);
+
+}  // namespace r1
