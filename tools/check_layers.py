@@ -10,6 +10,7 @@ SRC = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'src')
 DOORS = {
     r'boost/': r'serve/http_.*',
     r'pcre2\.h': r'text/pretokenizer\.cpp',
+    r'utf8proc\.h': r'text/normalizer\.cpp',
     r'spdlog/': r'base/log\.cpp',
     r'hwy/': r'kernels/.*',
     r'immintrin\.h|arm_neon\.h': r'kernels/.*',

@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 preset=$1 pattern=${2:-*}
 [[ $pattern == *[*]* ]] || pattern="*$pattern*"
 shards=$(nproc)
+tools/setup_npm.sh
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 

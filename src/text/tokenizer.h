@@ -1,7 +1,8 @@
 // tokenizer.h: byte-level BPE, from Hugging Face's tokenizer.json or from a GGUF file's vocabulary.
 //
 // Text from users goes through encode(), which never yields a control token whatever the text says: "<｜User｜>" typed
-// by a person is nine ordinary characters. Only templates place control tokens, by id.
+// by a person is eight ordinary characters. Only templates place control tokens, by id. The same holds for added tokens
+// that stand for text, like R1's <think>: a user who writes about thinking must not begin or end it.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,7 @@ namespace r1 {
 
 // How text is cut before merging; the patterns are in text/pretokenizer.cpp.
 enum class PreTokenizerKind { kGpt2, kLlama3, kQwen2, kDeepSeekV3, kDeepSeekLlm, kDeepSeekCoder, kSmolLm };
+inline constexpr int kPreTokenizerKindCount = 7;
 
 enum class TokenKind : std::uint8_t {
   kNormal,
@@ -35,6 +37,7 @@ struct Vocabulary {
   std::vector<std::string> merges;  // "left right", best first
   PreTokenizerKind pre_tokenizer = PreTokenizerKind::kGpt2;
   bool ignore_merges = false;  // a piece that is itself a token is taken whole (Llama 3)
+  bool nfc = false;            // text is brought to Unicode's composed form first, as Qwen2 was trained (normalizer.h)
   bool add_bos = false;
   int bos_id = -1, eos_id = -1, pad_id = -1;
   std::vector<int> end_ids;  // every token that ends an answer, eos_id among them
@@ -58,10 +61,12 @@ class Tokenizer {
   // Bytes of the tokens; control tokens are left out unless asked for.
   enum class ControlTokens { kSkip, kShow };
   std::string decode(std::span<const int> ids, ControlTokens control = ControlTokens::kSkip) const;
-  std::string_view token_bytes(int id) const;  // raw bytes, perhaps half a character; a control token gives its name
+  // Raw bytes, perhaps half a character; a control token gives its name, an id that has no token (models are padded
+  // beyond the vocabulary) nothing.
+  std::string_view token_bytes(int id) const;
 
   std::optional<int> find(std::string_view token) const;  // id of a control or added token by its text
-  TokenKind kind(int id) const;
+  TokenKind kind(int id) const;                           // kUnused for an id that has no token
   bool ends_answer(int id) const;
   int vocab_size() const;
   int bos_id() const;  // -1: none

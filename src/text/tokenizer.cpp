@@ -1,0 +1,272 @@
+// tokenizer.cpp: well-formed runs of the text are composed, cut and merged; everything else is bytes.
+#include "text/tokenizer.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "text/bpe.h"
+#include "text/byte_alphabet.h"
+#include "text/hf_vocabulary.h"
+#include "text/normalizer.h"
+#include "text/pretokenizer.h"
+#include "text/utf8.h"
+
+namespace r1 {
+namespace {
+
+// The largest vocabularies have a quarter of this. An id is an index: a wild one in a file must not become memory.
+constexpr std::size_t kTokensMax = std::size_t{1} << 20;
+
+Error invalid(std::string message) { return {ErrorCode::kInvalidInput, "vocabulary: " + std::move(message)}; }
+
+bool is_name(TokenKind kind) { return kind == TokenKind::kControl || kind == TokenKind::kUserDefined; }
+
+// "<0xE4>" of kByte tokens; -1: not of that form.
+int byte_of_name(std::string_view name) {
+  if (name.size() != 6 || !name.starts_with("<0x") || name.back() != '>') return -1;
+  int byte = 0;
+  for (const char c : name.substr(3, 2)) {
+    const std::size_t digit = std::string_view("0123456789ABCDEF").find(c);
+    if (digit == std::string_view::npos) return -1;
+    byte = byte * 16 + static_cast<int>(digit);
+  }
+  return byte;
+}
+
+Status check_shape(const Vocabulary& vocabulary) {
+  const std::size_t n = vocabulary.tokens.size();
+  if (n == 0) return invalid("no tokens");
+  if (n > kTokensMax) return invalid(fmt::format("{} tokens, at most {} are read", n, kTokensMax));
+  if (vocabulary.kinds.size() != n) return invalid(fmt::format("{} tokens but {} kinds", n, vocabulary.kinds.size()));
+  const auto check_id = [n](std::string_view name, int id) -> Status {
+    if (id >= -1 && id < static_cast<int>(n)) return {};
+    return invalid(fmt::format("{} token id {} is not among the {} tokens", name, id, n));
+  };
+  R1_TRY_STATUS(check_id("BOS", vocabulary.bos_id));
+  R1_TRY_STATUS(check_id("EOS", vocabulary.eos_id));
+  R1_TRY_STATUS(check_id("padding", vocabulary.pad_id));
+  for (const int id : vocabulary.end_ids) R1_TRY_STATUS(check_id("end", id));
+  return {};
+}
+
+// Spellings become the bytes they stand for. A token that is not spelt in the byte alphabet stands for itself.
+void spell_out(Vocabulary& vocabulary) {
+  for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
+    std::string& token = vocabulary.tokens[id];
+    TokenKind& kind = vocabulary.kinds[id];
+    // Thinking is shown and split off as text, so these two are text whatever a converter called them.
+    if (token == "<think>" || token == "</think>") kind = TokenKind::kUserDefined;
+    if (kind == TokenKind::kNormal) {
+      if (std::optional<std::string> bytes = bytes_of_spelling(token)) token = *std::move(bytes);
+    } else if (kind == TokenKind::kByte) {
+      if (const int byte = byte_of_name(token); byte >= 0) token.assign(1, static_cast<char>(byte));
+    } else if (kind == TokenKind::kUnused) {
+      token.clear();
+    }
+  }
+}
+
+// Which token stands for a single byte; -1: none.
+std::array<int, 256> find_byte_ids(const Vocabulary& vocabulary) {
+  std::array<int, 256> ids;
+  ids.fill(-1);
+  for (const TokenKind kind : {TokenKind::kNormal, TokenKind::kByte}) {
+    for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
+      if (vocabulary.kinds[id] != kind || vocabulary.tokens[id].size() != 1) continue;
+      int& slot = ids[static_cast<std::uint8_t>(vocabulary.tokens[id][0])];
+      if (slot < 0) slot = static_cast<int>(id);
+    }
+  }
+  return ids;
+}
+
+// DeepSeek's first vocabularies have the 13 bytes that UTF-8 never uses only as added tokens, spelt in the byte
+// alphabet: "õ" is byte 0xF5. Taken as the text "õ" they would take that letter away from its writers.
+void adopt_added_bytes(Vocabulary& vocabulary) {
+  const std::array<int, 256> known = find_byte_ids(vocabulary);
+  for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
+    if (vocabulary.kinds[id] != TokenKind::kUserDefined || vocabulary.tokens[id].size() != 2) continue;
+    std::optional<std::string> bytes = bytes_of_spelling(vocabulary.tokens[id]);
+    if (!bytes || bytes->size() != 1 || known[static_cast<std::uint8_t>((*bytes)[0])] >= 0) continue;
+    vocabulary.tokens[id] = *std::move(bytes);
+    vocabulary.kinds[id] = TokenKind::kByte;
+  }
+}
+
+// What text may be encoded to, by id; the rest empty.
+std::vector<std::string> tokens_of_text(const Vocabulary& vocabulary) {
+  std::vector<std::string> tokens(vocabulary.tokens.size());
+  for (std::size_t id = 0; id < tokens.size(); ++id) {
+    if (vocabulary.kinds[id] == TokenKind::kNormal) tokens[id] = vocabulary.tokens[id];
+  }
+  return tokens;
+}
+
+Result<Bpe::Merge> read_merge(std::string_view text, std::size_t rank, const TokenTable& table) {
+  const std::size_t space = text.find(' ');
+  if (space == std::string_view::npos || text.find(' ', space + 1) != std::string_view::npos) {
+    return invalid(fmt::format("merge {} is not two tokens: '{}'", rank, text));
+  }
+  const std::string_view spelt[] = {text.substr(0, space), text.substr(space + 1)};
+  std::string bytes[2];
+  int ids[2];
+  for (int side = 0; side < 2; ++side) {
+    bytes[side] = bytes_of_spelling(spelt[side]).value_or(std::string(spelt[side]));
+    ids[side] = table.find(bytes[side]);
+    if (ids[side] < 0)
+      return invalid(fmt::format("merge {} '{}' joins an unknown token '{}'", rank, text, spelt[side]));
+  }
+  const int result = table.find(bytes[0] + bytes[1]);
+  if (result < 0) return invalid(fmt::format("merge {} '{}' makes an unknown token", rank, text));
+  return Bpe::Merge{ids[0], ids[1], result};
+}
+
+}  // namespace
+
+struct Tokenizer::Impl {
+  Impl(Vocabulary from, Pretokenizer cutter)
+      : vocabulary(std::move(from)),
+        text_tokens(tokens_of_text(vocabulary)),
+        table(text_tokens),
+        pretokenizer(std::move(cutter)) {
+    for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
+      if (is_name(vocabulary.kinds[id]) && !vocabulary.tokens[id].empty()) names.push_back(static_cast<int>(id));
+    }
+    std::stable_sort(names.begin(), names.end(), [this](int a, int b) { return token(a) < token(b); });
+  }
+
+  const std::string& token(int id) const { return vocabulary.tokens[static_cast<std::size_t>(id)]; }
+  bool has(int id) const { return id >= 0 && static_cast<std::size_t>(id) < vocabulary.tokens.size(); }
+
+  void encode_well_formed(std::string_view text, std::vector<int>& ids) const;
+  int longest_name_at(std::string_view text) const;  // id, -1: none
+
+  Vocabulary vocabulary;  // spelt out: tokens are bytes
+  std::vector<std::string> text_tokens;
+  TokenTable table;  // of text_tokens
+  Pretokenizer pretokenizer;
+  std::vector<int> names;  // control and added tokens, sorted by text
+  std::optional<Bpe> bpe;
+};
+
+Tokenizer::Tokenizer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
+Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
+Tokenizer::~Tokenizer() = default;
+
+Result<Tokenizer> Tokenizer::from_vocabulary(Vocabulary vocabulary) {
+  R1_TRY_STATUS(check_shape(vocabulary));
+  R1_TRY(Pretokenizer pretokenizer, Pretokenizer::make(vocabulary.pre_tokenizer));
+  spell_out(vocabulary);
+  adopt_added_bytes(vocabulary);
+  const std::vector<std::string> merge_texts = std::exchange(vocabulary.merges, {});
+  auto impl = std::make_unique<Impl>(std::move(vocabulary), std::move(pretokenizer));
+  std::vector<Bpe::Merge> merges;
+  merges.reserve(merge_texts.size());
+  for (const std::string& text : merge_texts) {
+    R1_TRY(const Bpe::Merge merge, read_merge(text, merges.size(), impl->table));
+    merges.push_back(merge);
+  }
+  const Vocabulary& v = impl->vocabulary;
+  impl->bpe.emplace(impl->table, static_cast<int>(v.tokens.size()), find_byte_ids(v), merges, v.ignore_merges);
+  return Tokenizer(std::move(impl));
+}
+
+Result<Tokenizer> Tokenizer::from_hf_folder(const std::string& folder) {
+  R1_TRY(Vocabulary vocabulary, vocabulary_from_hf_folder(folder));
+  return from_vocabulary(std::move(vocabulary));
+}
+
+void Tokenizer::Impl::encode_well_formed(std::string_view text, std::vector<int>& ids) const {
+  std::string storage;
+  if (vocabulary.nfc) text = compose_nfc(text, storage);
+  pretokenizer.split(text, [&](std::string_view piece) { bpe->encode(piece, ids); });
+}
+
+std::vector<int> Tokenizer::encode(std::string_view text) const {
+  std::vector<int> ids;
+  ids.reserve(text.size() / 3);
+  while (!text.empty()) {
+    const std::size_t n_well_formed = well_formed_prefix(text);
+    impl_->encode_well_formed(text.substr(0, n_well_formed), ids);
+    text.remove_prefix(n_well_formed);
+    if (text.empty()) break;
+    const auto n_broken = static_cast<std::size_t>(first_utf8_unit(text).n_bytes);
+    impl_->bpe->encode(text.substr(0, n_broken), ids);
+    text.remove_prefix(n_broken);
+  }
+  return ids;
+}
+
+int Tokenizer::Impl::longest_name_at(std::string_view text) const {
+  int longest = -1;
+  auto first = names.begin(), last = names.end();  // the names that begin like the text, up to depth
+  for (std::size_t depth = 0; depth < text.size() && first != last; ++depth) {
+    const auto byte = static_cast<std::uint8_t>(text[depth]);
+    const auto byte_at = [&](int id) {  // -1 sorts a name that ends here first, as in names
+      return depth < token(id).size() ? static_cast<int>(static_cast<std::uint8_t>(token(id)[depth])) : -1;
+    };
+    first = std::partition_point(first, last, [&](int id) { return byte_at(id) < byte; });
+    last = std::partition_point(first, last, [&](int id) { return byte_at(id) == byte; });
+    if (first != last && token(*first).size() == depth + 1) longest = *first;
+  }
+  return longest;
+}
+
+std::vector<int> Tokenizer::encode_with_control_tokens(std::string_view text) const {
+  std::vector<int> ids;
+  const auto flush = [&](std::string_view plain) {
+    const std::vector<int> plain_ids = encode(plain);
+    ids.insert(ids.end(), plain_ids.begin(), plain_ids.end());
+  };
+  std::size_t plain_begin = 0;
+  for (std::size_t i = 0; i < text.size();) {
+    const int name = impl_->longest_name_at(text.substr(i));
+    if (name < 0) {
+      ++i;
+      continue;
+    }
+    flush(text.substr(plain_begin, i - plain_begin));
+    ids.push_back(name);
+    i += impl_->token(name).size();
+    plain_begin = i;
+  }
+  flush(text.substr(plain_begin));
+  return ids;
+}
+
+std::string Tokenizer::decode(std::span<const int> ids, ControlTokens control) const {
+  std::string text;
+  for (const int id : ids) {
+    if (control == ControlTokens::kSkip && kind(id) == TokenKind::kControl) continue;
+    text += token_bytes(id);
+  }
+  return text;
+}
+
+std::string_view Tokenizer::token_bytes(int id) const {
+  return impl_->has(id) ? std::string_view(impl_->token(id)) : std::string_view();
+}
+
+std::optional<int> Tokenizer::find(std::string_view token) const {
+  const int id = impl_->longest_name_at(token);
+  if (id < 0 || impl_->token(id) != token) return std::nullopt;
+  return id;
+}
+
+TokenKind Tokenizer::kind(int id) const {
+  return impl_->has(id) ? impl_->vocabulary.kinds[static_cast<std::size_t>(id)] : TokenKind::kUnused;
+}
+
+bool Tokenizer::ends_answer(int id) const {
+  return std::find(end_ids().begin(), end_ids().end(), id) != end_ids().end();
+}
+
+int Tokenizer::vocab_size() const { return static_cast<int>(impl_->vocabulary.tokens.size()); }
+int Tokenizer::bos_id() const { return impl_->vocabulary.bos_id; }
+int Tokenizer::eos_id() const { return impl_->vocabulary.eos_id; }
+bool Tokenizer::adds_bos() const { return impl_->vocabulary.add_bos && impl_->vocabulary.bos_id >= 0; }
+std::span<const int> Tokenizer::end_ids() const { return impl_->vocabulary.end_ids; }
+
+}  // namespace r1

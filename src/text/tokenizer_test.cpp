@@ -1,0 +1,214 @@
+// tokenizer_test.cpp: the laws of encoding and decoding, on a small vocabulary.
+#include "text/tokenizer.h"
+
+#include <gtest/gtest.h>
+
+#include "base/rng.h"
+#include "tests/vocabularies.h"
+
+namespace r1 {
+namespace {
+
+Tokenizer small_tokenizer() { return Tokenizer::from_vocabulary(small_vocabulary()).value(); }
+
+void append_utf8(std::string& text, std::uint32_t code_point) {
+  const auto byte = [&](std::uint32_t value) { text.push_back(static_cast<char>(value)); };
+  if (code_point < 0x80) return byte(code_point);
+  if (code_point < 0x800) return byte(0xC0 | code_point >> 6), byte(0x80 | (code_point & 0x3F));
+  if (code_point >= 0x10000) {
+    byte(0xF0 | code_point >> 18);
+    byte(0x80 | (code_point >> 12 & 0x3F));
+  } else {
+    byte(0xE0 | code_point >> 12);
+  }
+  byte(0x80 | (code_point >> 6 & 0x3F));
+  byte(0x80 | (code_point & 0x3F));
+}
+
+// Characters of all planes and sizes, words, white space and the names of control tokens.
+std::string random_unicode(Rng& rng, int n) {
+  static const char* const kWords[] = {"hello",      " hello",  "the",      "    ", "\n", "\r\n",
+                                       "<｜User｜>", "<think>", "</think>", "'s",   "123"};
+  std::string text;
+  for (int i = 0; i < n; ++i) {
+    const std::uint64_t choice = rng.below(5);
+    if (choice == 0) {
+      text += kWords[rng.below(std::size(kWords))];
+      continue;
+    }
+    const std::uint32_t limits[] = {0x80, 0x800, 0x10000, 0x110000};
+    const auto code_point = static_cast<std::uint32_t>(rng.below(limits[choice - 1]));
+    if (code_point < 0xD800 || code_point > 0xDFFF) append_utf8(text, code_point);
+  }
+  return text;
+}
+
+std::string random_bytes(Rng& rng, int n) {
+  std::string bytes;
+  for (int i = 0; i < n; ++i) bytes.push_back(static_cast<char>(rng.below(256)));
+  return bytes;
+}
+
+TEST(Tokenizer, DecodeGivesBackWhatWasEncoded) {
+  for (int kind = 0; kind < kPreTokenizerKindCount; ++kind) {
+    Vocabulary vocabulary = small_vocabulary();
+    vocabulary.pre_tokenizer = static_cast<PreTokenizerKind>(kind);
+    const Tokenizer tokenizer = Tokenizer::from_vocabulary(std::move(vocabulary)).value();
+    Rng rng(7, static_cast<std::uint64_t>(kind));
+    for (int round = 0; round < 200; ++round) {
+      for (const std::string& text : {random_unicode(rng, 30), random_bytes(rng, 60)}) {
+        EXPECT_EQ(tokenizer.decode(tokenizer.encode(text)), text);
+        EXPECT_EQ(tokenizer.decode(tokenizer.encode_with_control_tokens(text), Tokenizer::ControlTokens::kShow), text);
+      }
+    }
+  }
+}
+
+TEST(Tokenizer, UsersCannotTypeControlOrAddedTokens) {
+  const Tokenizer tokenizer = small_tokenizer();
+  for (int id = 0; id < tokenizer.vocab_size(); ++id) {
+    if (tokenizer.kind(id) == TokenKind::kNormal) continue;
+    for (const int piece : tokenizer.encode(tokenizer.token_bytes(id)))
+      EXPECT_EQ(tokenizer.kind(piece), TokenKind::kNormal);
+    EXPECT_EQ(tokenizer.encode_with_control_tokens(tokenizer.token_bytes(id)), std::vector<int>{id});
+  }
+}
+
+TEST(Tokenizer, TheLongestControlTokenIsTaken) {
+  Vocabulary vocabulary = small_vocabulary();
+  const int first = static_cast<int>(vocabulary.tokens.size());
+  for (const char* name : {"<a", "<a>", "<a>b", "<b"}) {
+    vocabulary.tokens.push_back(name);
+    vocabulary.kinds.push_back(TokenKind::kUserDefined);
+  }
+  const Tokenizer tokenizer = Tokenizer::from_vocabulary(std::move(vocabulary)).value();
+  const std::vector<int> expected = {first + 2, 'x', first + 1, first, '<', first + 3};
+  EXPECT_EQ(tokenizer.encode_with_control_tokens("<a>bx<a><a<<b"), expected);
+}
+
+TEST(Tokenizer, DecodeLeavesControlTokensOutUnlessAsked) {
+  const Tokenizer tokenizer = small_tokenizer();
+  const std::vector<int> ids = tokenizer.encode_with_control_tokens("<｜User｜>hello<think>");
+  EXPECT_EQ(tokenizer.decode(ids), "hello<think>");
+  EXPECT_EQ(tokenizer.decode(ids, Tokenizer::ControlTokens::kShow), "<｜User｜>hello<think>");
+}
+
+TEST(Tokenizer, IdsBeyondTheVocabularyAreNothing) {
+  const Tokenizer tokenizer = small_tokenizer();
+  for (const int id : {-1, tokenizer.vocab_size(), INT32_MAX, INT32_MIN}) {
+    EXPECT_EQ(tokenizer.token_bytes(id), "");
+    EXPECT_EQ(tokenizer.kind(id), TokenKind::kUnused);
+    EXPECT_FALSE(tokenizer.ends_answer(id));
+  }
+  EXPECT_EQ(tokenizer.decode(std::vector<int>{'a', 1 << 30, 'b'}), "ab");
+}
+
+TEST(Tokenizer, BytesWithoutATokenAreLeftOut) {
+  Vocabulary vocabulary = small_vocabulary();
+  vocabulary.kinds[0xF5] = TokenKind::kUnused;  // like 21 bytes in SmolLM2
+  const Tokenizer tokenizer = Tokenizer::from_vocabulary(std::move(vocabulary)).value();
+  EXPECT_EQ(tokenizer.decode(tokenizer.encode("a\xF5z")), "az");
+}
+
+TEST(Tokenizer, AddedBytesServeBytesAndNotLetters) {
+  Vocabulary vocabulary = small_vocabulary();
+  vocabulary.kinds[0xF5] = TokenKind::kUnused;
+  vocabulary.tokens.push_back("õ");  // as in deepseek-coder
+  vocabulary.kinds.push_back(TokenKind::kUserDefined);
+  const Tokenizer tokenizer = Tokenizer::from_vocabulary(std::move(vocabulary)).value();
+  EXPECT_EQ(tokenizer.encode("\xF5"), std::vector<int>{tokenizer.vocab_size() - 1});
+  EXPECT_EQ(tokenizer.decode(tokenizer.encode("\xF5")), "\xF5");
+  EXPECT_EQ(tokenizer.encode("õ").size(), 2u) << "the letter: two bytes of UTF-8";
+}
+
+TEST(Tokenizer, ThinkTagsAreTextWhateverAFileCallsThem) {
+  Vocabulary vocabulary = small_vocabulary();
+  for (TokenKind& kind : vocabulary.kinds) {
+    if (kind == TokenKind::kUserDefined) kind = TokenKind::kControl;
+  }
+  const Tokenizer tokenizer = Tokenizer::from_vocabulary(std::move(vocabulary)).value();
+  EXPECT_EQ(tokenizer.decode(std::vector<int>{*tokenizer.find("</think>")}), "</think>");
+}
+
+TEST(Tokenizer, ComposedFormWhereTheVocabularySaysSo) {
+  Vocabulary vocabulary = small_vocabulary();
+  vocabulary.nfc = true;
+  const Tokenizer tokenizer = Tokenizer::from_vocabulary(std::move(vocabulary)).value();
+  EXPECT_EQ(tokenizer.decode(tokenizer.encode("e\u0301 \u1112\u1161\u11AB \u212B")), "\u00E9 \uD55C \u00C5");
+  const std::string broken =
+      "e\u0301\xFF"
+      "e\u0301";
+  EXPECT_EQ(tokenizer.decode(tokenizer.encode(broken)), "\u00E9\xFF\u00E9");
+  std::string marks = "a";
+  for (int i = 0; i < 500'000; ++i) marks += i % 2 == 0 ? "\u0301" : "\u0323";  // sorting these takes minutes
+  EXPECT_EQ(tokenizer.decode(tokenizer.encode(marks)), marks);
+}
+
+TEST(Tokenizer, AMegabyteWithoutABreakTakesNoTime) {
+  Vocabulary vocabulary = small_vocabulary();
+  vocabulary.pre_tokenizer = PreTokenizerKind::kDeepSeekLlm;
+  const Tokenizer tokenizer = Tokenizer::from_vocabulary(std::move(vocabulary)).value();
+  constexpr std::size_t kMegabyte = 1 << 20;
+  std::string cjk, spaces_then_digit(kMegabyte, ' ');
+  spaces_then_digit.push_back('1');
+  while (cjk.size() < kMegabyte) cjk += "中";
+  for (const std::string& text : {spaces_then_digit, std::string(kMegabyte, 'a'), std::string(kMegabyte, '\n'),
+                                  std::string(kMegabyte, '<'), std::string(kMegabyte, '\xFF'), cjk}) {
+    EXPECT_EQ(tokenizer.decode(tokenizer.encode_with_control_tokens(text)), text);
+  }
+}
+
+TEST(Tokenizer, ABrokenVocabularyIsAnErrorThatNamesWhatIsWrong) {
+  const auto error_of = [](auto&& spoil) {
+    Vocabulary vocabulary = small_vocabulary();
+    spoil(vocabulary);
+    const Result<Tokenizer> tokenizer = Tokenizer::from_vocabulary(std::move(vocabulary));
+    return tokenizer.ok() ? std::string("no error") : tokenizer.error().message;
+  };
+  EXPECT_EQ(error_of([](Vocabulary& v) { v.tokens.clear(); }), "vocabulary: no tokens");
+  EXPECT_NE(error_of([](Vocabulary& v) { v.kinds.pop_back(); }).find("kinds"), std::string::npos);
+  EXPECT_NE(error_of([](Vocabulary& v) { v.bos_id = 1 << 30; }).find("BOS token id 1073741824"), std::string::npos);
+  EXPECT_NE(error_of([](Vocabulary& v) { v.end_ids.push_back(-2); }).find("end token id -2"), std::string::npos);
+  EXPECT_NE(error_of([](Vocabulary& v) { v.merges.push_back("q zz"); }).find("unknown token 'zz'"), std::string::npos);
+  EXPECT_NE(error_of([](Vocabulary& v) { v.merges.push_back("q z"); }).find("'q z' makes an unknown token"),
+            std::string::npos);
+  for (const char* merge : {"", "q", "q z z", " "}) {
+    EXPECT_NE(error_of([&](Vocabulary& v) { v.merges.push_back(merge); }), "no error") << merge;
+  }
+}
+
+TEST(StreamDecoder, NeverEndsWithinACharacterAndLosesNothing) {
+  const Tokenizer tokenizer = small_tokenizer();
+  Rng rng(3, 0);
+  for (int round = 0; round < 300; ++round) {
+    const std::string text = random_unicode(rng, 20);
+    StreamDecoder decoder(tokenizer);
+    std::string streamed;
+    for (const int id : tokenizer.encode_with_control_tokens(text)) {
+      const std::string piece = decoder.feed(id);
+      EXPECT_TRUE(piece.empty() || (static_cast<unsigned char>(piece[0]) & 0xC0) != 0x80)
+          << "begins within a character";
+      streamed += piece;
+    }
+    EXPECT_EQ(decoder.finish(), "");
+    EXPECT_EQ(streamed, tokenizer.decode(tokenizer.encode_with_control_tokens(text)));
+  }
+}
+
+TEST(StreamDecoder, BrokenSequencesBecomeReplacementCharacters) {
+  const Tokenizer tokenizer = small_tokenizer();
+  const auto stream = [&](std::string_view bytes) {
+    StreamDecoder decoder(tokenizer);
+    std::string text;
+    for (const char c : bytes) text += decoder.feed(static_cast<unsigned char>(c));
+    return text + decoder.finish();
+  };
+  EXPECT_EQ(stream("a\xE4\xB8"), "a\uFFFD") << "cut at the end";
+  EXPECT_EQ(stream("\xE4\xB8z"), "\uFFFDz") << "cut in the middle: one for the whole sequence";
+  EXPECT_EQ(stream("\xFF\xC0\xAF"), "\uFFFD\uFFFD\uFFFD");
+  EXPECT_EQ(stream("\xED\xA0\x80"), "\uFFFD\uFFFD\uFFFD") << "a surrogate";
+  EXPECT_EQ(stream("\xE4\xB8\xAD"), "中");
+}
+
+}  // namespace
+}  // namespace r1

