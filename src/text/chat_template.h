@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "text/reasoning_splitter.h"
 #include "text/tokenizer.h"
 
 namespace r1 {
@@ -33,7 +34,9 @@ enum class TemplateFamily {
 
 struct Prompt {
   std::vector<int> ids;
-  bool in_thinking = false;  // the prompt ends inside <think>: the answer starts as thinking
+  ReasoningSplitter::Start answer_start = ReasoningSplitter::Start::kAnswer;  // kThinking: it ends inside <think>
+
+  bool in_thinking() const { return answer_start == ReasoningSplitter::Start::kThinking; }
 };
 
 class ChatTemplate {
