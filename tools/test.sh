@@ -24,3 +24,17 @@ for ((shard = 0; shard < shards; shard++)); do
   grep -hE '^\[  (PASSED|SKIPPED)|tests? ran|SKIPPED TEST' "$logs/$shard" || true
 done
 [[ $failed -eq 0 ]] || { echo "C++ tests failed" >&2; exit 1; }
+
+# End to end: each starts the binary named by R1, and prints what it skipped and why.
+for test in tests/e2e/*_test.*; do
+  name=$(basename "$test")
+  # shellcheck disable=SC2053  # the pattern is one
+  [[ $name == $pattern ]] || continue
+  case $test in
+    *.py) run=(python3 -B "$test" -v) ;;
+    *.mjs) run=(node --test "$test") ;;
+    *) continue ;;
+  esac
+  R1="$PWD/build/$preset/r1" "${run[@]}" >"$logs/$name" 2>&1 || { tail -n 60 "$logs/$name"; echo "$name failed" >&2; exit 1; }
+  echo "$name: $(grep -E "skipped|^Ran |^OK|^# (pass|skipped)" "$logs/$name" | paste -sd';')"
+done

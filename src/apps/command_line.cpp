@@ -12,7 +12,12 @@ namespace {
 constexpr int kFailed = 1, kWrongUsage = 2;
 
 using AddCommand = void (*)(CLI::App&, Action&);
-constexpr std::initializer_list<AddCommand> kCommands = {add_tokenize, add_list, add_rm};
+constexpr std::initializer_list<AddCommand> kCommands = {
+    add_tokenize,
+    add_pull,
+    add_list,
+    add_rm,
+};
 
 }  // namespace
 
