@@ -64,6 +64,20 @@ class BoundedQueue {
     return item;
   }
 
+  // Waits for an item at most so long; empty when none came, and when the queue is closed and drained.
+  std::optional<T> pop_for(int timeout_ms) {
+    std::optional<T> item;
+    {
+      std::unique_lock lock(mutex_);
+      not_empty_.wait_for(lock, std::chrono::milliseconds(timeout_ms), [&] { return closed_ || !items_.empty(); });
+      if (items_.empty()) return item;
+      item = std::move(items_.front());
+      items_.pop_front();
+    }
+    not_full_.notify_one();
+    return item;
+  }
+
   // No more items come in; what is inside can still be taken out.
   void close() {
     {
