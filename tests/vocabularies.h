@@ -26,9 +26,10 @@ inline Vocabulary small_vocabulary() {
     const char c = static_cast<char>(byte);
     add(spelling_of_bytes({&c, 1}), TokenKind::kNormal);
   }
-  for (const auto& [left, right] : std::vector<std::pair<std::string, std::string>>{{"h", "e"},
+  for (const auto& [left, right] : std::vector<std::pair<std::string, std::string>>{{"t", "h"},
+                                                                                    {"h", "e"},
                                                                                     {"l", "l"},
-                                                                                    {"t", "h"},
+
                                                                                     {"he", "ll"},
                                                                                     {"hell", "o"},
                                                                                     {"Ġ", "hello"},

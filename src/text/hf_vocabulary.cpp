@@ -305,4 +305,18 @@ Result<Vocabulary> vocabulary_from_hf_folder(const std::string& folder) {
   return vocabulary;
 }
 
+// A text, or a list of {"name", "template"} of which "default" is for conversations.
+Result<std::string> chat_template_from_hf_folder(const std::string& folder) {
+  const std::string own_file = folder + "/chat_template.jinja", config_file = folder + "/tokenizer_config.json";
+  if (file_exists(own_file)) return read_file(own_file, kFileBytesMax);
+  if (!file_exists(config_file)) return std::string();
+  R1_TRY(const Json config, read_json_file(config_file));
+  const Json& value = member(config, "chat_template");
+  if (!value.is_array()) return text_of(value);
+  for (const Json& named : value) {
+    if (text_of(member(named, "name")) == "default") return text_of(member(named, "template"));
+  }
+  return std::string();
+}
+
 }  // namespace r1

@@ -20,6 +20,9 @@ Result<HfTokenizerFiles> read_hf_tokenizer_files(const std::string& folder);
 Result<Vocabulary> vocabulary_from_hf_files(const HfTokenizerFiles& files);
 Result<Vocabulary> vocabulary_from_hf_folder(const std::string& folder);
 
+// chat_template.jinja, or what tokenizer_config.json says; "" when the model has none.
+Result<std::string> chat_template_from_hf_folder(const std::string& folder);
+
 // Control tokens that end an answer in every model that has them, whatever its files say: a file that forgets
 // <|eot_id|> makes a model talk to itself. Adds those the vocabulary has to its end_ids, and eos_id.
 void add_known_end_ids(Vocabulary& vocabulary);

@@ -20,7 +20,12 @@ constexpr std::size_t kTokensMax = std::size_t{1} << 20;
 
 Error invalid(std::string message) { return {ErrorCode::kInvalidInput, "vocabulary: " + std::move(message)}; }
 
-bool is_name(TokenKind kind) { return kind == TokenKind::kControl || kind == TokenKind::kUserDefined; }
+// An added token that marks something, as opposed to one that only extends the vocabulary: "<think>" or "[PAD7]", not
+// the "ü" of DeepSeek's first vocabularies or the runs of spaces of others.
+bool is_marker(TokenKind kind, std::string_view token) {
+  if (kind != TokenKind::kUserDefined || token.empty()) return kind == TokenKind::kControl;
+  return (token.front() == '<' && token.back() == '>') || (token.front() == '[' && token.back() == ']');
+}
 
 // "<0xE4>" of kByte tokens; -1: not of that form.
 int byte_of_name(std::string_view name) {
@@ -81,19 +86,6 @@ std::array<int, 256> find_byte_ids(const Vocabulary& vocabulary) {
   return ids;
 }
 
-// DeepSeek's first vocabularies have the 13 bytes that UTF-8 never uses only as added tokens, spelt in the byte
-// alphabet: "õ" is byte 0xF5. Taken as the text "õ" they would take that letter away from its writers.
-void adopt_added_bytes(Vocabulary& vocabulary) {
-  const std::array<int, 256> known = find_byte_ids(vocabulary);
-  for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
-    if (vocabulary.kinds[id] != TokenKind::kUserDefined || vocabulary.tokens[id].size() != 2) continue;
-    std::optional<std::string> bytes = bytes_of_spelling(vocabulary.tokens[id]);
-    if (!bytes || bytes->size() != 1 || known[static_cast<std::uint8_t>((*bytes)[0])] >= 0) continue;
-    vocabulary.tokens[id] = *std::move(bytes);
-    vocabulary.kinds[id] = TokenKind::kByte;
-  }
-}
-
 // What text may be encoded to, by id; the rest empty.
 std::vector<std::string> tokens_of_text(const Vocabulary& vocabulary) {
   std::vector<std::string> tokens(vocabulary.tokens.size());
@@ -122,6 +114,50 @@ Result<Bpe::Merge> read_merge(std::string_view text, std::size_t rank, const Tok
   return Bpe::Merge{ids[0], ids[1], result};
 }
 
+// Added tokens as they are found in a text: whole, the longest first.
+class NameFinder {
+ public:
+  NameFinder(const std::vector<std::string>& tokens, std::vector<int> ids) : tokens_(&tokens), sorted_(std::move(ids)) {
+    std::stable_sort(sorted_.begin(), sorted_.end(), [this](int a, int b) { return token(a) < token(b); });
+  }
+
+  bool empty() const { return sorted_.empty(); }
+  const std::string& token(int id) const { return (*tokens_)[static_cast<std::size_t>(id)]; }
+
+  // The longest name the text begins with; -1: none.
+  int longest_at(std::string_view text) const {
+    int longest = -1;
+    auto first = sorted_.begin(), last = sorted_.end();  // the names that begin like the text, up to depth
+    for (std::size_t depth = 0; depth < text.size() && first != last; ++depth) {
+      const auto byte = static_cast<std::uint8_t>(text[depth]);
+      const auto byte_at = [&](int id) {  // -1 sorts a name that ends here first, as in sorted_
+        return depth < token(id).size() ? static_cast<int>(static_cast<std::uint8_t>(token(id)[depth])) : -1;
+      };
+      first = std::partition_point(first, last, [&](int id) { return byte_at(id) < byte; });
+      last = std::partition_point(first, last, [&](int id) { return byte_at(id) == byte; });
+      if (first != last && token(*first).size() == depth + 1) longest = *first;
+    }
+    return longest;
+  }
+
+ private:
+  const std::vector<std::string>* tokens_;
+  std::vector<int> sorted_;  // by text
+};
+
+// Ids of added tokens: all of them, or those that are text to everybody.
+enum class AddedTokens { kAll, kText };
+
+std::vector<int> added_tokens(const Vocabulary& vocabulary, AddedTokens which) {
+  std::vector<int> ids;
+  for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
+    const TokenKind kind = vocabulary.kinds[id];
+    if (vocabulary.tokens[id].empty() || (kind != TokenKind::kControl && kind != TokenKind::kUserDefined)) continue;
+    if (which == AddedTokens::kAll || !is_marker(kind, vocabulary.tokens[id])) ids.push_back(static_cast<int>(id));
+  }
+  return ids;
+}
+
 }  // namespace
 
 struct Tokenizer::Impl {
@@ -129,24 +165,22 @@ struct Tokenizer::Impl {
       : vocabulary(std::move(from)),
         text_tokens(tokens_of_text(vocabulary)),
         table(text_tokens),
-        pretokenizer(std::move(cutter)) {
-    for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
-      if (is_name(vocabulary.kinds[id]) && !vocabulary.tokens[id].empty()) names.push_back(static_cast<int>(id));
-    }
-    std::stable_sort(names.begin(), names.end(), [this](int a, int b) { return token(a) < token(b); });
-  }
+        pretokenizer(std::move(cutter)),
+        names(vocabulary.tokens, added_tokens(vocabulary, AddedTokens::kAll)),
+        text_names(vocabulary.tokens, added_tokens(vocabulary, AddedTokens::kText)) {}
 
   const std::string& token(int id) const { return vocabulary.tokens[static_cast<std::size_t>(id)]; }
   bool has(int id) const { return id >= 0 && static_cast<std::size_t>(id) < vocabulary.tokens.size(); }
 
+  std::vector<int> encode_around(const NameFinder& added, std::string_view text) const;
+  void encode_plain(std::string_view text, std::vector<int>& ids) const;
   void encode_well_formed(std::string_view text, std::vector<int>& ids) const;
-  int longest_name_at(std::string_view text) const;  // id, -1: none
 
   Vocabulary vocabulary;  // spelt out: tokens are bytes
   std::vector<std::string> text_tokens;
   TokenTable table;  // of text_tokens
   Pretokenizer pretokenizer;
-  std::vector<int> names;  // control and added tokens, sorted by text
+  NameFinder names, text_names;
   std::optional<Bpe> bpe;
 };
 
@@ -159,7 +193,6 @@ Result<Tokenizer> Tokenizer::from_vocabulary(Vocabulary vocabulary) {
   R1_TRY_STATUS(check_shape(vocabulary));
   R1_TRY(Pretokenizer pretokenizer, Pretokenizer::make(vocabulary.pre_tokenizer));
   spell_out(vocabulary);
-  adopt_added_bytes(vocabulary);
   const std::vector<std::string> merge_texts = std::exchange(vocabulary.merges, {});
   auto impl = std::make_unique<Impl>(std::move(vocabulary), std::move(pretokenizer));
   std::vector<Bpe::Merge> merges;
@@ -178,62 +211,49 @@ Result<Tokenizer> Tokenizer::from_hf_folder(const std::string& folder) {
   return from_vocabulary(std::move(vocabulary));
 }
 
-void Tokenizer::Impl::encode_well_formed(std::string_view text, std::vector<int>& ids) const {
-  std::string storage;
-  if (vocabulary.nfc) text = compose_nfc(text, storage);
-  pretokenizer.split(text, [&](std::string_view piece) { bpe->encode(piece, ids); });
-}
-
 std::vector<int> Tokenizer::encode(std::string_view text) const {
-  std::vector<int> ids;
-  ids.reserve(text.size() / 3);
-  while (!text.empty()) {
-    const std::size_t n_well_formed = well_formed_prefix(text);
-    impl_->encode_well_formed(text.substr(0, n_well_formed), ids);
-    text.remove_prefix(n_well_formed);
-    if (text.empty()) break;
-    const auto n_broken = static_cast<std::size_t>(first_utf8_unit(text).n_bytes);
-    impl_->bpe->encode(text.substr(0, n_broken), ids);
-    text.remove_prefix(n_broken);
-  }
-  return ids;
-}
-
-int Tokenizer::Impl::longest_name_at(std::string_view text) const {
-  int longest = -1;
-  auto first = names.begin(), last = names.end();  // the names that begin like the text, up to depth
-  for (std::size_t depth = 0; depth < text.size() && first != last; ++depth) {
-    const auto byte = static_cast<std::uint8_t>(text[depth]);
-    const auto byte_at = [&](int id) {  // -1 sorts a name that ends here first, as in names
-      return depth < token(id).size() ? static_cast<int>(static_cast<std::uint8_t>(token(id)[depth])) : -1;
-    };
-    first = std::partition_point(first, last, [&](int id) { return byte_at(id) < byte; });
-    last = std::partition_point(first, last, [&](int id) { return byte_at(id) == byte; });
-    if (first != last && token(*first).size() == depth + 1) longest = *first;
-  }
-  return longest;
+  return impl_->encode_around(impl_->text_names, text);
 }
 
 std::vector<int> Tokenizer::encode_with_control_tokens(std::string_view text) const {
+  return impl_->encode_around(impl_->names, text);
+}
+
+std::vector<int> Tokenizer::Impl::encode_around(const NameFinder& added, std::string_view text) const {
   std::vector<int> ids;
-  const auto flush = [&](std::string_view plain) {
-    const std::vector<int> plain_ids = encode(plain);
-    ids.insert(ids.end(), plain_ids.begin(), plain_ids.end());
-  };
+  ids.reserve(text.size() / 3);
   std::size_t plain_begin = 0;
-  for (std::size_t i = 0; i < text.size();) {
-    const int name = impl_->longest_name_at(text.substr(i));
+  for (std::size_t i = 0; i < text.size() && !added.empty();) {
+    const int name = added.longest_at(text.substr(i));
     if (name < 0) {
       ++i;
       continue;
     }
-    flush(text.substr(plain_begin, i - plain_begin));
+    encode_plain(text.substr(plain_begin, i - plain_begin), ids);
     ids.push_back(name);
-    i += impl_->token(name).size();
+    i += token(name).size();
     plain_begin = i;
   }
-  flush(text.substr(plain_begin));
+  encode_plain(text.substr(plain_begin), ids);
   return ids;
+}
+
+void Tokenizer::Impl::encode_plain(std::string_view text, std::vector<int>& ids) const {
+  while (!text.empty()) {
+    const std::size_t n_well_formed = well_formed_prefix(text);
+    encode_well_formed(text.substr(0, n_well_formed), ids);
+    text.remove_prefix(n_well_formed);
+    if (text.empty()) break;
+    const auto n_broken = static_cast<std::size_t>(first_utf8_unit(text).n_bytes);
+    bpe->encode(text.substr(0, n_broken), ids);
+    text.remove_prefix(n_broken);
+  }
+}
+
+void Tokenizer::Impl::encode_well_formed(std::string_view text, std::vector<int>& ids) const {
+  std::string storage;
+  if (vocabulary.nfc) text = compose_nfc(text, storage);
+  pretokenizer.split(text, [&](std::string_view piece) { bpe->encode(piece, ids); });
 }
 
 std::string Tokenizer::decode(std::span<const int> ids, ControlTokens control) const {
@@ -250,7 +270,7 @@ std::string_view Tokenizer::token_bytes(int id) const {
 }
 
 std::optional<int> Tokenizer::find(std::string_view token) const {
-  const int id = impl_->longest_name_at(token);
+  const int id = impl_->names.longest_at(token);
   if (id < 0 || impl_->token(id) != token) return std::nullopt;
   return id;
 }

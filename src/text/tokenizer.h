@@ -2,7 +2,8 @@
 //
 // Text from users goes through encode(), which never yields a control token whatever the text says: "<｜User｜>" typed
 // by a person is eight ordinary characters. Only templates place control tokens, by id. The same holds for added tokens
-// that stand for text, like R1's <think>: a user who writes about thinking must not begin or end it.
+// that mark something, like R1's <think>: a user who writes about thinking must not begin or end it. (Added tokens that
+// are plain text, like the "ü" of DeepSeek's first vocabularies, are found in any text, as their makers do.)
 #pragma once
 
 #include <cstdint>
@@ -53,7 +54,8 @@ class Tokenizer {
   Tokenizer& operator=(Tokenizer&&) noexcept;
   ~Tokenizer();
 
-  // Text to ids, without BOS. Bytes that are not UTF-8 are encoded as the bytes they are.
+  // Text to ids, without BOS. Bytes that are not UTF-8 are encoded as the bytes they are; the few that a vocabulary has
+  // no token for are left out (SmolLM2: 21, all but six of which UTF-8 hardly or never uses).
   std::vector<int> encode(std::string_view text) const;
   // The same for text that we, not a user, wrote: control and added tokens spelt out in it become their ids.
   std::vector<int> encode_with_control_tokens(std::string_view text) const;
