@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "apps/model_text.h"
 #include "base/json.h"
 #include "tests/vocabularies.h"
 
@@ -98,6 +99,15 @@ TEST(TokenizerVectors, Gpt2) {
   const std::string folder = npm_tokenizer_folder("gpt2");
   R1_SKIP_WITHOUT_NPM(folder);
   expect_vectors(Tokenizer::from_hf_folder(folder).value(), read_ggml("gpt-2"), 46);
+}
+
+TEST(TokenizerVectors, GgufVocabularies) {
+  R1_SKIP_WITHOUT_FILE(shared_data("vocab/ggml-vocab-gpt-2.gguf"));
+  for (const char* model : {"gpt-2", "deepseek-llm", "deepseek-coder"}) {
+    const ModelText text = load_model_text(shared_data(std::string("vocab/ggml-vocab-") + model + ".gguf")).value();
+    expect_vectors(text.tokenizer, read_ggml(model), 46);
+    EXPECT_GE(text.tokenizer.eos_id(), 0);
+  }
 }
 
 }  // namespace

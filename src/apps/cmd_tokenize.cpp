@@ -1,6 +1,4 @@
 // cmd_tokenize.cpp: `r1 tokenize MODEL [TEXT]`: text to ids, and ids to text.
-#include <unistd.h>
-
 #include <charconv>
 #include <cstdio>
 #include <memory>
@@ -10,6 +8,8 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/commands.h"
+#include "apps/model_text.h"
+#include "apps/store.h"
 #include "base/file.h"
 #include "text/tokenizer.h"
 
@@ -71,8 +71,9 @@ Status encode(const Options& options, const Tokenizer& tokenizer) {
 }
 
 Status tokenize(const Options& options) {
-  R1_TRY(const Tokenizer tokenizer, Tokenizer::from_hf_folder(options.model));
-  return options.decodes ? decode(options, tokenizer) : encode(options, tokenizer);
+  R1_TRY(const std::string path, resolve_model(options.model));
+  R1_TRY(const ModelText model, load_model_text(path));
+  return options.decodes ? decode(options, model.tokenizer) : encode(options, model.tokenizer);
 }
 
 }  // namespace
