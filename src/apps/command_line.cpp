@@ -13,6 +13,7 @@ constexpr int kFailed = 1, kWrongUsage = 2;
 
 using AddCommand = void (*)(CLI::App&, Action&);
 constexpr std::initializer_list<AddCommand> kCommands = {
+    add_inspect,
     add_tokenize,
     add_pull,
     add_list,
