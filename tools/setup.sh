@@ -6,7 +6,7 @@ packages=(
   g++ cmake ninja-build ccache lld pkg-config make git python3 ca-certificates
   libfmt-dev libspdlog-dev nlohmann-json3-dev libhwy-dev libpcre2-dev libutf8proc-dev libcli11-dev libedit-dev
   libboost1.81-dev libcurl4-openssl-dev libzip-dev libssl-dev
-  libgtest-dev libbenchmark-dev clang-format clang-tidy chromium
+  openssl libgtest-dev libbenchmark-dev clang-format clang-tidy chromium
 )
 # Node may come from elsewhere than Debian; its packages are asked for only when the commands are absent.
 command -v node >/dev/null || packages+=(nodejs)

@@ -1,4 +1,5 @@
 // cmd_pull.cpp: `r1 pull`, which brings a model into the store.
+#include <csignal>
 #include <memory>
 #include <string>
 
@@ -22,6 +23,8 @@ struct PullArguments {
 };
 
 Status pull(const PullArguments& arguments) {
+  // A server that closes a TLS connection while we write to it is an error of that attempt, not the end of the process.
+  std::signal(SIGPIPE, SIG_IGN);
   R1_TRY(const Store store, Store::of_environment());
   PullProgress progress = PullProgress::for_stderr();
   R1_TRY(const StoredModel model,

@@ -7,6 +7,7 @@ import hashlib
 import http.server
 import json
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -141,17 +142,21 @@ class HttpServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request, client_address):
-        if not isinstance(sys.exc_info()[1], ConnectionError):  # clients that leave are part of the tests
+        if not isinstance(sys.exc_info()[1], OSError):  # clients that leave are part of the tests
             super().handle_error(request, client_address)
 
 
 class EvilServer:
-    """`with EvilServer(site) as server:` serves on server.url."""
+    """`with EvilServer(site) as server:` serves on server.url; over TLS when given (certificate, key) files."""
 
-    def __init__(self, site):
+    def __init__(self, site, tls=None):
         self.http = HttpServer(('127.0.0.1', 0), Request)
         self.http.site, self.http.lock = site, threading.Lock()
-        self.url = f'http://127.0.0.1:{self.http.server_address[1]}'
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
+        self.url = f'{"https" if tls else "http"}://127.0.0.1:{self.http.server_address[1]}'
 
     def __enter__(self):
         threading.Thread(target=self.http.serve_forever, kwargs={'poll_interval': 0.02}, daemon=True).start()

@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 import unittest
+import unittest.mock
 import zipfile
 
 from evil_server import EvilServer, Site, hub_entry, sha256
@@ -52,7 +53,7 @@ class PullCase(unittest.TestCase):
             json.dump(catalogue, file)
 
     def environment(self, hub, index=None):
-        kept = {k: v for k, v in os.environ.items() if not k.lower().endswith('_proxy')}
+        kept = {k: v for k, v in os.environ.items() if not k.lower().endswith('_proxy') and k != 'SSL_CERT_FILE'}
         return {**kept, 'R1_HOME': self.home, 'HF_ENDPOINT': hub, 'R1_PYPI_INDEX': (index or closed_port_url()) + '/simple'}
 
     def start(self, url, *arguments, name='m:1', index=None):
@@ -222,6 +223,40 @@ class Redirects(PullCase):
         for target in ('file:///etc/passwd', 'ftp://127.0.0.1/x', 'gopher://127.0.0.1/x'):
             site = Site(small_repo(), behave=lambda r, path, _, to=target: path == WEIGHTS and not r.redirect(to))
             self.assert_failed(self.pull_site(site), 'refused')
+
+
+class Tls(PullCase):
+    def setUp(self):
+        super().setUp()
+        self.tls = [os.path.join(self.home, name) for name in ('certificate.pem', 'key.pem')]
+        made = subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes',
+                               '-days', '2', '-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1', '-out',
+                               self.tls[0], '-keyout', self.tls[1]], capture_output=True, text=True)
+        self.assertEqual(made.returncode, 0, made.stderr)
+
+    def pull_trusting(self, site):
+        with unittest.mock.patch.dict(os.environ, CURL_CA_BUNDLE=self.tls[0]), EvilServer(site, self.tls) as server:
+            return self.pull(server.url)
+
+    def test_a_certificate_nobody_vouches_for_is_refused_at_once(self):
+        site = Site(small_repo())
+        with EvilServer(site, self.tls) as server:
+            result = self.pull(server.url)
+        self.assert_failed(result, 'certificate')
+        self.assertNotIn('trying again', result.stderr)
+        self.assertEqual(site.log, [])
+
+    def test_one_of_the_given_bundle_is_trusted(self):
+        files = small_repo()
+        self.assert_pulled(self.pull_trusting(Site(files)), files)
+
+    def test_is_not_left_by_a_redirect_except_to_this_machine(self):
+        files = small_repo()
+        away = Site(files, behave=lambda r, path, _: path == WEIGHTS and not r.redirect('http://r1.invalid/weights'))
+        self.assert_failed(self.pull_trusting(away), 'redirects to http://r1.invalid/weights, without TLS: refused')
+        with EvilServer(Site(routes={'/weights': files[WEIGHTS]})) as plain:
+            here = Site(files, behave=lambda r, path, _: path == WEIGHTS and not r.redirect(plain.url + '/weights'))
+            self.assert_pulled(self.pull_trusting(here), files)
 
 
 class Resume(PullCase):
