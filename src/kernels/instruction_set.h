@@ -1,0 +1,40 @@
+// instruction_set.h: what each instruction set provides, and which of them this CPU has.
+//
+// Sets with fused multiply-add (all but SSE4) give the same bits: kernels_test.cpp holds them to it.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "kernels/float_ops.h"
+#include "kernels/kernels.h"
+
+namespace r1 {
+
+struct InstructionSet {
+  std::string_view name;  // "AVX2", as instruction_set() gives it
+  std::string_view isa;   // "avx2", as R1_ISA names it
+
+  void (*matmul[kDtypeCount])(const MatmulArgs& args) = {};  // null: never multiplied
+  void (*quantize_activation)(ActivationFormat format, const float* x, std::byte* dst, std::int64_t n_cols) = nullptr;
+
+  // float_ops.h
+  float (*dot)(const float* a, const float* b, std::int64_t n) = nullptr;
+  float (*max_value)(const float* x, std::int64_t n) = nullptr;
+  void (*add)(const float* a, const float* b, float* y, std::int64_t n) = nullptr;
+  void (*scale)(float* x, float factor, std::int64_t n) = nullptr;
+  void (*add_scaled)(const float* x, float factor, float* y, std::int64_t n) = nullptr;
+  void (*rms_norm)(const float* x, const float* weight, float eps, float* y, std::int64_t n) = nullptr;
+  float (*exp_and_sum)(float* x, float shift, std::int64_t n) = nullptr;
+  void (*sigmoid)(float* x, std::int64_t n) = nullptr;
+  void (*silu_mul)(const float* gate, const float* up, float* y, std::int64_t n) = nullptr;
+  void (*accumulate_rows)(const AccumulateArgs& args) = nullptr;
+};
+
+// Those this CPU can run, the slowest (plain C++) first.
+std::span<const InstructionSet* const> usable_instruction_sets();
+
+// The last of them, or the one R1_ISA names if it is usable. Chosen once.
+const InstructionSet& chosen_instruction_set();
+
+}  // namespace r1

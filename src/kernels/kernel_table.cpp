@@ -1,0 +1,104 @@
+// kernel_table.cpp: chooses the instruction set once and answers for kernels.h and float_ops.h with it.
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+
+#include "base/assert.h"
+#include "kernels/activation.h"
+#include "kernels/codec.h"
+#include "kernels/formats.h"
+#include "kernels/instruction_set.h"
+#include "kernels/portable.h"
+
+namespace r1 {
+namespace {
+
+template <typename Format>
+constexpr DtypeKernels block_kernels() {
+  return {.activation = Format::kBlockValues == 32 ? ActivationFormat::kQ8_32 : ActivationFormat::kQ8_256,
+          .dequantize = dequantize_blocks<Format>,
+          .quantize = quantize_blocks<Format>};
+}
+
+template <typename Format>
+constexpr DtypeKernels float_kernels() {
+  return {.activation = ActivationFormat::kF32,
+          .dequantize = dequantize_floats<Format>,
+          .quantize = quantize_floats<Format>};
+}
+
+using KernelTable = std::array<DtypeKernels, kDtypeCount>;
+
+template <typename... Formats>
+KernelTable make_table(FormatList<Formats...>) {
+  KernelTable table{};
+  ((table[static_cast<std::size_t>(Formats::kDtype)] = block_kernels<Formats>()), ...);
+  table[static_cast<std::size_t>(Dtype::kF32)] = float_kernels<F32>();
+  table[static_cast<std::size_t>(Dtype::kF16)] = float_kernels<F16>();
+  table[static_cast<std::size_t>(Dtype::kBF16)] = float_kernels<BF16>();
+  table[static_cast<std::size_t>(Dtype::kF8E4M3)] = float_kernels<F8E4M3>();
+  for (int i = 0; i < kDtypeCount; ++i) table[static_cast<std::size_t>(i)].matmul = chosen_instruction_set().matmul[i];
+  return table;
+}
+
+const InstructionSet& choose() {
+  const auto usable = usable_instruction_sets();
+  const char* wanted = std::getenv("R1_ISA");
+  if (wanted != nullptr) {
+    for (const InstructionSet* set : usable) {
+      if (set->isa == wanted) return *set;
+    }
+  }
+  return *usable.back();
+}
+
+}  // namespace
+
+std::span<const InstructionSet* const> usable_instruction_sets() {
+  static const InstructionSet* const kUsable[] = {&kPortable};
+  return kUsable;
+}
+
+const InstructionSet& chosen_instruction_set() {
+  static const InstructionSet& chosen = choose();
+  return chosen;
+}
+
+std::string_view instruction_set() { return chosen_instruction_set().name; }
+
+const DtypeKernels& kernels(Dtype dtype) {
+  static const KernelTable table = make_table(BlockFormats{});
+  return table[static_cast<std::size_t>(dtype)];
+}
+
+std::int64_t activation_row_bytes(ActivationFormat format, std::int64_t n_cols) {
+  std::int64_t bytes = n_cols * std::int64_t{sizeof(float)};
+  if (format == ActivationFormat::kQ8_32) bytes = Q8_32Row::bytes(n_cols);
+  if (format == ActivationFormat::kQ8_256) bytes = Q8_256Row::bytes(n_cols);
+  return (bytes + kActivationAlignment - 1) / kActivationAlignment * kActivationAlignment;
+}
+
+void quantize_activation(ActivationFormat format, const float* x, std::byte* dst, std::int64_t n_cols) {
+  R1_DCHECK(format != ActivationFormat::kQ8_32 || n_cols % 32 == 0);
+  R1_DCHECK(format != ActivationFormat::kQ8_256 || n_cols % 256 == 0);
+  chosen_instruction_set().quantize_activation(format, x, dst, n_cols);
+}
+
+float dot(const float* a, const float* b, std::int64_t n) { return chosen_instruction_set().dot(a, b, n); }
+float max_value(const float* x, std::int64_t n) { return chosen_instruction_set().max_value(x, n); }
+void add(const float* a, const float* b, float* y, std::int64_t n) { chosen_instruction_set().add(a, b, y, n); }
+void scale(float* x, float factor, std::int64_t n) { chosen_instruction_set().scale(x, factor, n); }
+void add_scaled(const float* x, float factor, float* y, std::int64_t n) {
+  chosen_instruction_set().add_scaled(x, factor, y, n);
+}
+void rms_norm(const float* x, const float* weight, float eps, float* y, std::int64_t n) {
+  chosen_instruction_set().rms_norm(x, weight, eps, y, n);
+}
+float exp_and_sum(float* x, float shift, std::int64_t n) { return chosen_instruction_set().exp_and_sum(x, shift, n); }
+void sigmoid(float* x, std::int64_t n) { chosen_instruction_set().sigmoid(x, n); }
+void silu_mul(const float* gate, const float* up, float* y, std::int64_t n) {
+  chosen_instruction_set().silu_mul(gate, up, y, n);
+}
+void accumulate_rows(const AccumulateArgs& args) { chosen_instruction_set().accumulate_rows(args); }
+
+}  // namespace r1
