@@ -53,6 +53,7 @@ class [[nodiscard]] Result {
   const T& value() const& { return checked(), std::get<0>(state_); }
   T&& value() && { return checked(), std::get<0>(std::move(state_)); }
   T& operator*() & { return value(); }
+  T&& operator*() && { return std::move(*this).value(); }
   const T& operator*() const& { return value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }

@@ -1,0 +1,76 @@
+// attend_rows.cpp: scores by the kernels of the cache's format, weights by the running maximum, values by accumulation.
+#include "ops/attend_rows.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "kernels/float_ops.h"
+#include "kernels/kernels.h"
+
+namespace r1 {
+
+constexpr int kBlock = KvCache::kBlockTokens;
+constexpr float kMasked = -std::numeric_limits<float>::infinity();
+
+std::int64_t AttendRows::scratch_floats(int n_rows) { return std::int64_t{n_rows} * (3 + kBlock); }
+
+AttendRows::AttendRows(Shape shape, const float* q, std::int64_t q_stride, const int* positions, float* out,
+                       std::int64_t out_stride, float* scratch)
+    : shape_(shape),
+      q_(q),
+      q_stride_(q_stride),
+      positions_(positions),
+      out_(out),
+      out_stride_(out_stride),
+      max_(scratch),
+      sum_(max_ + shape.n_rows),
+      alpha_(sum_ + shape.n_rows),
+      scores_(alpha_ + shape.n_rows) {
+  std::fill_n(max_, shape.n_rows, kMasked);
+  std::fill_n(sum_, shape.n_rows, 0.0f);
+}
+
+void AttendRows::take(const KvSlice& slice) {
+  kernels(slice.dtype)
+      .matmul({.w = slice.k,
+               .w_row_bytes = slice.k_row_bytes,
+               .x = reinterpret_cast<const std::byte*>(q_),
+               .x_row_bytes = q_stride_ * 4,
+               .y = scores_,
+               .y_stride = kBlock,
+               .n_rows = slice.n_tokens,
+               .n_cols = shape_.k_width,
+               .n_tokens = shape_.n_rows});
+  for (int row = 0; row < shape_.n_rows; ++row) {
+    float* scores = scores_ + std::int64_t{row} * kBlock;
+    const int visible = std::clamp(positions_[row] + 1 - slice.first_position, 0, slice.n_tokens);
+    std::fill(scores + visible, scores + kBlock, kMasked);
+    if (visible == 0) {  // the whole block lies ahead of this query: nothing changes
+      std::fill_n(scores, kBlock, 0.0f);
+      alpha_[row] = 1.0f;
+      continue;
+    }
+    const float new_max = std::max(max_[row], max_value(scores, visible));
+    alpha_[row] = max_[row];
+    exp_and_sum(&alpha_[row], new_max, 1);  // 0 for the first block, whose old maximum is -inf
+    sum_[row] = sum_[row] * alpha_[row] + exp_and_sum(scores, new_max, kBlock);
+    max_[row] = new_max;
+  }
+  accumulate_rows({.w = slice.v,
+                   .w_row_bytes = slice.v_row_bytes,
+                   .dtype = slice.dtype,
+                   .x = scores_,
+                   .x_stride = kBlock,
+                   .y = out_,
+                   .y_stride = out_stride_,
+                   .alpha = slice.first_position == 0 ? nullptr : alpha_,
+                   .n_rows = slice.n_tokens,
+                   .n_cols = shape_.v_width,
+                   .n_tokens = shape_.n_rows});
+}
+
+void AttendRows::finish() {
+  for (int row = 0; row < shape_.n_rows; ++row) scale(out_ + row * out_stride_, 1.0f / sum_[row], shape_.v_width);
+}
+
+}  // namespace r1

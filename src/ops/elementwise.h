@@ -1,0 +1,28 @@
+// elementwise.h: the ops that look at each row alone: embedding, norm, residual sum, SwiGLU's product.
+#pragma once
+
+#include "ops/pass.h"
+#include "ops/tensor.h"
+
+namespace r1 {
+
+// Rows of the embedding table for the batch's tokens: [tokens, dim].
+Tensor embed(Pass& pass, const Weight& table);
+
+// weight * x / sqrt(mean(x^2) + eps), row by row; weight: [n_cols of x]. Statistics in f32.
+Tensor rms_norm(Pass& pass, Tensor x, const float* weight, float eps);
+
+// The first n_normed columns normed, the others as they are: MLA's latent, whose last part is the shared key.
+Tensor norm_first_columns(Pass& pass, Tensor x, const float* weight, int n_normed, float eps);
+
+// a + b, of one shape; into y, or into a new tensor.
+Tensor add(Pass& pass, Tensor a, Tensor b);
+void add_into(Pass& pass, Tensor a, Tensor b, Tensor y);
+
+// silu(gate) * up, of one shape.
+Tensor silu_mul(Pass& pass, Tensor gate, Tensor up);
+
+// Some rows of x, in the order given: [row_ids.size(), n_cols].
+Tensor gather_rows(Pass& pass, Tensor x, std::span<const int> row_ids);
+
+}  // namespace r1

@@ -1,0 +1,110 @@
+// gqa_attend.cpp: a task is one key-value head of one tile of rows: the heads of its group read the same keys and
+// values together.
+#include <algorithm>
+#include <vector>
+
+#include "kernels/float_ops.h"
+#include "ops/attend_rows.h"
+#include "ops/attention.h"
+
+namespace r1 {
+namespace {
+
+constexpr int kTileRows =
+    16;  // rows of a sequence that one task takes: its queries and sums stay in the first-level cache
+
+struct Tile {
+  const SequenceRows* sequence;
+  int first, n_rows;  // within the sequence's rows
+};
+
+std::vector<Tile> cut_into_tiles(const Batch& batch) {
+  std::vector<Tile> tiles;
+  for (const SequenceRows& sequence : batch.sequences) {
+    for (int first = 0; first < sequence.n_rows; first += kTileRows) {
+      tiles.push_back({&sequence, first, std::min(kTileRows, sequence.n_rows - first)});
+    }
+  }
+  return tiles;
+}
+
+void rotate_and_store(Pass& pass, const GqaShape& s, Tensor q, Tensor k, Tensor v, const RopeAngles& angles,
+                      RopePairing pairing, int layer) {
+  const auto n_dims = static_cast<int>(2 * angles.cos.n_cols());
+  pass.pool.run(static_cast<int>(pass.batch.sequences.size()), [&](int i, int) {
+    const SequenceRows& sequence = pass.batch.sequences[static_cast<std::size_t>(i)];
+    for (int r = 0; r < sequence.n_rows; ++r) {
+      const int row = sequence.first_row + r;
+      const float *cos = angles.cos.row(row), *sin = angles.sin.row(row);
+      rotate_heads(q.row(row), s.n_heads, s.head_dim, cos, sin, n_dims, pairing);
+      rotate_heads(k.row(row), s.n_kv_heads, s.head_dim, cos, sin, n_dims, pairing);
+      scale(q.row(row), s.scale, q.n_cols());
+      pass.kv.write_k(layer, sequence.blocks, sequence.first_position + r, k.row(row));
+      pass.kv.write_v(layer, sequence.blocks, sequence.first_position + r, v.row(row));
+    }
+  });
+}
+
+// Gathers the group's queries of the tile as rows of one matrix, attends, and scatters the answers.
+void attend_tile(const Pass& pass, const GqaShape& s, const Tile& tile, int kv_head, Tensor q, Tensor out, int layer,
+                 float* scratch) {
+  const int group = s.n_heads / s.n_kv_heads;
+  const int n_queries = tile.n_rows * group;
+  const SequenceRows& sequence = *tile.sequence;
+  float* queries = scratch;                                         // [n_queries, head_dim]
+  float* answers = queries + std::int64_t{n_queries} * s.head_dim;  // [n_queries, head_dim]
+  float* work = answers + std::int64_t{n_queries} * s.head_dim;
+  int positions[kTileRows * 64];
+  for (int i = 0; i < n_queries; ++i) {
+    const int r = tile.first + i / group, head = kv_head * group + i % group;
+    positions[i] = sequence.first_position + r;
+    std::copy_n(q.row(sequence.first_row + r) + head * s.head_dim, s.head_dim, queries + std::int64_t{i} * s.head_dim);
+  }
+
+  AttendRows attend({n_queries, s.head_dim, s.head_dim}, queries, s.head_dim, positions, answers, s.head_dim, work);
+  const std::int64_t head_bytes = bytes_of(pass.kv.layout().dtype, s.head_dim) * kv_head;
+  const int n_positions = sequence.first_position + tile.first + tile.n_rows;
+  for (int first = 0; first < n_positions; first += KvCache::kBlockTokens) {
+    const KvBlockId block = sequence.blocks[static_cast<std::size_t>(first / KvCache::kBlockTokens)];
+    attend.take({.k = pass.kv.k_block(layer, block) + head_bytes,
+                 .k_row_bytes = pass.kv.k_row_bytes(),
+                 .v = pass.kv.v_block(layer, block) + head_bytes,
+                 .v_row_bytes = pass.kv.v_row_bytes(),
+                 .dtype = pass.kv.layout().dtype,
+                 .first_position = first,
+                 .n_tokens = std::min(KvCache::kBlockTokens, n_positions - first)});
+  }
+  attend.finish();
+
+  for (int i = 0; i < n_queries; ++i) {
+    const int r = tile.first + i / group, head = kv_head * group + i % group;
+    std::copy_n(answers + std::int64_t{i} * s.head_dim, s.head_dim,
+                out.row(sequence.first_row + r) + head * s.head_dim);
+  }
+}
+
+}  // namespace
+
+Tensor gqa_attend(Pass& pass, const GqaShape& s, Tensor q, Tensor k, Tensor v, const RopeAngles& angles,
+                  RopePairing pairing, int layer) {
+  R1_SHAPE(q, {pass.n_tokens(), s.n_heads * s.head_dim});
+  R1_SHAPE(k, {pass.n_tokens(), s.n_kv_heads * s.head_dim});
+  R1_SHAPE(v, {pass.n_tokens(), s.n_kv_heads * s.head_dim});
+  const int group = s.n_heads / s.n_kv_heads;
+  R1_ASSERT(group <= 64, "heads per key-value head, checked by the loader");
+  rotate_and_store(pass, s, q, k, v, angles, pairing, layer);
+
+  Tensor out = pass.make(q.shape);
+  const ArenaScope scope(pass.arena);
+  const std::vector<Tile> tiles = cut_into_tiles(pass.batch);
+  const std::int64_t scratch_floats =
+      std::int64_t{kTileRows} * group * 2 * s.head_dim + AttendRows::scratch_floats(kTileRows * group);
+  float* scratch = pass.arena.allocate_floats(scratch_floats * pass.pool.n_threads());
+  pass.pool.run(static_cast<int>(tiles.size()) * s.n_kv_heads, [&](int task, int thread) {
+    attend_tile(pass, s, tiles[static_cast<std::size_t>(task / s.n_kv_heads)], task % s.n_kv_heads, q, out, layer,
+                scratch + scratch_floats * thread);
+  });
+  return out;
+}
+
+}  // namespace r1

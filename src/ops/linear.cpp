@@ -1,0 +1,74 @@
+// linear.cpp: activations are quantised once, weight rows are cut among the threads, the kernel of the weight's format
+// does the rest.
+#include "ops/linear.h"
+
+#include <algorithm>
+
+#include "kernels/float_ops.h"
+
+namespace r1 {
+
+Activations::Rows Activations::in_format(Pass& pass, ActivationFormat format) {
+  const std::int64_t n_cols = x_.n_cols();
+  if (format == ActivationFormat::kF32) return {reinterpret_cast<const std::byte*>(x_.data), n_cols * 4};
+  const std::int64_t row_bytes = activation_row_bytes(format, n_cols);
+  const std::byte*& form = forms_[static_cast<std::size_t>(format)];
+  if (form == nullptr) {
+    std::byte* made = pass.arena.allocate(row_bytes * x_.n_rows());
+    pass.parallel_pieces(x_.n_rows(), 16, [&](std::int64_t first, std::int64_t last, int) {
+      for (std::int64_t row = first; row < last; ++row) {
+        quantize_activation(format, x_.row(row), made + row * row_bytes, n_cols);
+      }
+    });
+    form = made;
+  }
+  return {form, row_bytes};
+}
+
+void multiply_rows(const Weight& w, Activations::Rows x, const std::int32_t* x_rows, int n_tokens, float* y,
+                   std::int64_t y_stride) {
+  kernels(w.dtype).matmul({.w = w.data,
+                           .w_row_bytes = w.row_bytes(),
+                           .block_scales = w.block_scales,
+                           .first_row = w.first_row,
+                           .x = x.data,
+                           .x_row_bytes = x.row_bytes,
+                           .x_rows = x_rows,
+                           .y = y,
+                           .y_stride = y_stride,
+                           .n_rows = static_cast<int>(w.n_rows()),
+                           .n_cols = static_cast<int>(w.n_cols()),
+                           .n_tokens = n_tokens});
+}
+
+std::int64_t rows_per_task(const Pass& pass, const Weight& w, std::int64_t n_tokens) {
+  // A task is worth starting from about 20,000 multiplications on (a few microseconds); eight a thread even out their
+  // ends.
+  const std::int64_t worth_starting = 20'000 / std::max<std::int64_t>(1, w.n_cols() * n_tokens) + 1;
+  const std::int64_t even = (w.n_rows() + 8 * pass.pool.n_threads() - 1) / (8 * pass.pool.n_threads());
+  const std::int64_t rows = std::max(worth_starting, even);
+  return (rows + 15) / 16 * 16;  // whole tiles of any kernel
+}
+
+Tensor linear(Pass& pass, Activations& x, const Weight& w, const float* bias) {
+  R1_ASSERT(x.f32().n_cols() == w.n_cols(), "x and W must agree on n_in");
+  const Activations::Rows rows = x.in_format(pass, kernels(w.dtype).activation);
+  const auto n_tokens = static_cast<int>(x.f32().n_rows());
+  Tensor y = pass.make({n_tokens, w.n_rows()});
+  pass.parallel_pieces(w.n_rows(), rows_per_task(pass, w, n_tokens), [&](std::int64_t first, std::int64_t last, int) {
+    multiply_rows(w.rows(first, last - first), rows, nullptr, n_tokens, y.data + first, w.n_rows());
+    if (bias == nullptr) return;
+    for (int token = 0; token < n_tokens; ++token) {
+      float* out = y.row(token) + first;
+      add(out, bias + first, out, last - first);
+    }
+  });
+  return y;
+}
+
+Tensor linear(Pass& pass, Tensor x, const Weight& w, const float* bias) {
+  Activations activations(x);
+  return linear(pass, activations, w, bias);
+}
+
+}  // namespace r1

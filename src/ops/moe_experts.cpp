@@ -1,0 +1,116 @@
+// moe_experts.cpp: rows are grouped by expert, experts are cut into tasks that all threads share, and two barriers
+// remain per layer: after gate, up and their product, and after down.
+#include "ops/moe_experts.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "kernels/float_ops.h"
+
+namespace r1 {
+namespace {
+
+// The (token, expert) pairs of a batch, sorted by expert and then by token: pair p is row p of the expert products.
+struct Grouping {
+  struct Group {
+    int expert_id = 0, first_pair = 0, n_pairs = 0;
+  };
+  std::vector<Group> groups;         // experts with at least one token
+  std::vector<std::int32_t> tokens;  // [pairs] the token of each pair
+  std::vector<int> pair_of;          // [tokens * n_activated] where each choice went
+};
+
+Grouping group_by_expert(const Routing& routing, int n_tokens, int n_experts) {
+  const int n_pairs = n_tokens * routing.n_activated;
+  std::vector<int> next(static_cast<std::size_t>(n_experts) + 1, 0);  // counts, then where each expert's next pair goes
+  for (int i = 0; i < n_pairs; ++i) ++next[static_cast<std::size_t>(routing.expert_ids[i]) + 1];
+  Grouping grouping;
+  for (int e = 0, first = 0; e < n_experts; ++e) {
+    const int count = next[static_cast<std::size_t>(e) + 1];
+    if (count > 0) grouping.groups.push_back({e, first, count});
+    next[static_cast<std::size_t>(e)] = first;
+    first += count;
+  }
+  grouping.tokens.resize(static_cast<std::size_t>(n_pairs));
+  grouping.pair_of.resize(static_cast<std::size_t>(n_pairs));
+  for (int i = 0; i < n_pairs; ++i) {
+    const int pair = next[static_cast<std::size_t>(routing.expert_ids[i])]++;
+    grouping.tokens[static_cast<std::size_t>(pair)] = i / routing.n_activated;
+    grouping.pair_of[static_cast<std::size_t>(i)] = pair;
+  }
+  return grouping;
+}
+
+// One thread's unit of work: some rows of one expert's matrices, for all tokens of that expert.
+struct ExpertTask {
+  const Grouping::Group* group;
+  std::int64_t first_row, n_rows;
+};
+
+std::vector<ExpertTask> cut_into_tasks(const Pass& pass, const Grouping& grouping, const Weight& matrix) {
+  std::vector<ExpertTask> tasks;
+  for (const Grouping::Group& group : grouping.groups) {
+    const std::int64_t rows = rows_per_task(pass, matrix, group.n_pairs);
+    for (std::int64_t first = 0; first < matrix.n_rows(); first += rows) {
+      tasks.push_back({&group, first, std::min(rows, matrix.n_rows() - first)});
+    }
+  }
+  return tasks;
+}
+
+}  // namespace
+
+Tensor moe_experts(Pass& pass, Activations& x, std::span<const ExpertWeights> experts, const Routing& routing) {
+  const int n_tokens = static_cast<int>(x.f32().n_rows());
+  const Grouping grouping = group_by_expert(routing, n_tokens, static_cast<int>(experts.size()));
+  const auto n_pairs = static_cast<std::int64_t>(grouping.tokens.size());
+  const Weight& any_gate = experts[0].gate;
+  const Weight& any_down = experts[0].down;
+
+  Tensor gate = pass.make({n_pairs, any_gate.n_rows()});
+  Tensor up = pass.make(gate.shape);
+  Tensor hidden = pass.make(gate.shape);
+  const Activations::Rows x_gate = x.in_format(pass, kernels(any_gate.dtype).activation);
+  const Activations::Rows x_up = x.in_format(pass, kernels(experts[0].up.dtype).activation);
+  const std::vector<ExpertTask> inner = cut_into_tasks(pass, grouping, any_gate);
+  pass.pool.run(static_cast<int>(inner.size()), [&](int i, int) {
+    const ExpertTask& task = inner[static_cast<std::size_t>(i)];
+    const ExpertWeights& expert = experts[static_cast<std::size_t>(task.group->expert_id)];
+    const std::int32_t* tokens = grouping.tokens.data() + task.group->first_pair;
+    const std::int64_t offset = task.group->first_pair * gate.n_cols() + task.first_row;
+    multiply_rows(expert.gate.rows(task.first_row, task.n_rows), x_gate, tokens, task.group->n_pairs,
+                  gate.data + offset, gate.n_cols());
+    multiply_rows(expert.up.rows(task.first_row, task.n_rows), x_up, tokens, task.group->n_pairs, up.data + offset,
+                  gate.n_cols());
+    for (int p = 0; p < task.group->n_pairs; ++p) {
+      const std::int64_t at = offset + p * gate.n_cols();
+      silu_mul(gate.data + at, up.data + at, hidden.data + at, task.n_rows);
+    }
+  });
+
+  Activations hidden_rows(hidden);
+  const Activations::Rows x_down = hidden_rows.in_format(pass, kernels(any_down.dtype).activation);
+  Tensor outputs = pass.make({n_pairs, any_down.n_rows()});
+  const std::vector<ExpertTask> outer = cut_into_tasks(pass, grouping, any_down);
+  pass.pool.run(static_cast<int>(outer.size()), [&](int i, int) {
+    const ExpertTask& task = outer[static_cast<std::size_t>(i)];
+    const ExpertWeights& expert = experts[static_cast<std::size_t>(task.group->expert_id)];
+    const Activations::Rows rows{x_down.data + task.group->first_pair * x_down.row_bytes, x_down.row_bytes};
+    multiply_rows(expert.down.rows(task.first_row, task.n_rows), rows, nullptr, task.group->n_pairs,
+                  outputs.row(task.group->first_pair) + task.first_row, outputs.n_cols());
+  });
+
+  Tensor y = pass.make({n_tokens, outputs.n_cols()});
+  pass.parallel_pieces(n_tokens, 4, [&](std::int64_t first, std::int64_t last, int) {
+    for (std::int64_t token = first; token < last; ++token) {
+      std::fill_n(y.row(token), y.n_cols(), 0.0f);
+      for (std::int64_t i = token * routing.n_activated; i < (token + 1) * routing.n_activated; ++i) {
+        add_scaled(outputs.row(grouping.pair_of[static_cast<std::size_t>(i)]), routing.weights[i], y.row(token),
+                   y.n_cols());
+      }
+    }
+  });
+  return y;
+}
+
+}  // namespace r1

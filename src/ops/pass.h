@@ -1,0 +1,69 @@
+// pass.h: what one run of the forward carries: the rows it is about, scratch memory, threads and the cache.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "ops/arena.h"
+#include "ops/kv_cache.h"
+#include "ops/tensor.h"
+
+namespace r1 {
+
+// Two ways to compute MLA that give the same numbers but for rounding. Which one computes a row is a property of the
+// row (prompt or completion), never of the batch: so a text does not depend on how its tokens were scheduled.
+enum class MlaKernel : std::uint8_t {
+  kExpanded,  // keys and values of every head are made from the latents: fewer operations when many rows share them
+  kAbsorbed,  // queries are taken to the latents: reads 576 numbers per cached token instead of 128 * 320
+};
+
+// The rows of one sequence: consecutive positions, consecutive rows of the batch.
+struct SequenceRows {
+  int first_row = 0;
+  int n_rows = 0;
+  int first_position = 0;             // earlier positions are in the cache already
+  std::span<const KvBlockId> blocks;  // cover positions 0 to first_position + n_rows - 1
+  MlaKernel mla_kernel = MlaKernel::kExpanded;
+};
+
+// Several sequences packed into one pass.
+struct Batch {
+  std::span<const int> token_ids;           // [tokens]
+  std::span<const int> positions;           // [tokens]
+  std::span<const SequenceRows> sequences;  // every row belongs to one of them
+  std::span<const int> logits_rows;         // rows whose logits are wanted
+
+  int n_tokens() const { return static_cast<int>(token_ids.size()); }
+};
+
+// Experts chosen for each row, for tests and statistics.
+struct RouteRecord {
+  int layer = 0;
+  std::vector<int> expert_ids;  // [tokens, n_activated_experts], ascending within a token
+  std::vector<float> weights;   // beside them
+};
+
+struct Pass {
+  ThreadPool& pool;
+  Arena& arena;
+  const Batch& batch;
+  KvCache& kv;
+  std::vector<RouteRecord>* routes = nullptr;  // null: not recorded
+
+  int n_tokens() const { return batch.n_tokens(); }
+  Tensor make(Shape shape) { return {arena.allocate_floats(shape.n_values()), shape}; }  // uninitialised
+
+  // body(first, last, thread) over [0, n) in pieces of at most `piece` items.
+  template <typename Body>
+  void parallel_pieces(std::int64_t n, std::int64_t piece, Body&& body) {
+    const auto n_tasks = static_cast<int>((n + piece - 1) / piece);
+    pool.run(n_tasks, [&](int task, int thread) {
+      const std::int64_t first = task * piece;
+      body(first, first + piece < n ? first + piece : n, thread);
+    });
+  }
+};
+
+}  // namespace r1

@@ -1,0 +1,93 @@
+// route.cpp: scores, groups, the best experts of the best groups; equal scores go to the lower id.
+#include "ops/route.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <vector>
+
+#include "kernels/float_ops.h"
+
+namespace r1 {
+namespace {
+
+constexpr float kNever = -std::numeric_limits<float>::infinity();
+
+void score_row(const RouteConfig& c, float* scores) {
+  if (c.scoring == RouteConfig::Scoring::kSigmoid) {
+    sigmoid(scores, c.n_routed_experts);
+    return;
+  }
+  const float sum = exp_and_sum(scores, max_value(scores, c.n_routed_experts), c.n_routed_experts);
+  for (int e = 0; e < c.n_routed_experts; ++e) scores[e] /= sum;
+}
+
+// The k largest values' indices, largest first; equal values: the lower index first.
+void top_k(const float* values, int n, int k, std::vector<int>& order) {
+  order.resize(static_cast<std::size_t>(n));
+  std::iota(order.begin(), order.end(), 0);
+  std::partial_sort(order.begin(), order.begin() + k, order.end(),
+                    [&](int a, int b) { return values[a] > values[b] || (values[a] == values[b] && a < b); });
+  order.resize(static_cast<std::size_t>(k));
+}
+
+float group_score(RouteConfig::GroupScore kind, const float* choice, int n) {
+  float first = kNever, second = kNever;
+  for (int e = 0; e < n; ++e) {
+    if (choice[e] > first)
+      second = std::exchange(first, choice[e]);
+    else
+      second = std::max(second, choice[e]);
+  }
+  return kind == RouteConfig::GroupScore::kSumOfTopTwo ? first + second : first;
+}
+
+// Experts outside the n_limited_groups best groups are taken out of the choice.
+void limit_groups(const RouteConfig& c, std::vector<float>& choice, std::vector<int>& order) {
+  const int group_size = c.n_routed_experts / c.n_expert_groups;
+  std::vector<float> scores(static_cast<std::size_t>(c.n_expert_groups));
+  for (int g = 0; g < c.n_expert_groups; ++g) {
+    scores[static_cast<std::size_t>(g)] = group_score(c.group_score, choice.data() + g * group_size, group_size);
+  }
+  top_k(scores.data(), c.n_expert_groups, c.n_limited_groups, order);
+  for (int g = 0; g < c.n_expert_groups; ++g) {
+    if (std::find(order.begin(), order.end(), g) != order.end()) continue;
+    std::fill_n(choice.begin() + g * group_size, group_size, kNever);
+  }
+}
+
+void route_row(const RouteConfig& c, float* scores, const float* bias, std::int32_t* expert_ids, float* weights) {
+  score_row(c, scores);
+  std::vector<float> choice(scores, scores + c.n_routed_experts);
+  if (bias != nullptr) add(choice.data(), bias, choice.data(), c.n_routed_experts);
+  std::vector<int> order;
+  if (c.n_limited_groups < c.n_expert_groups) limit_groups(c, choice, order);
+  top_k(choice.data(), c.n_routed_experts, c.n_activated_experts, order);
+  std::sort(order.begin(), order.end());
+
+  float sum = 1e-20f;  // Hugging Face's guard against dividing by zero
+  for (const int e : order) sum += scores[e];
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    expert_ids[i] = order[i];
+    weights[i] = scores[order[i]] / (c.normalize ? sum : 1.0f) * c.route_scale;
+  }
+}
+
+}  // namespace
+
+Routing route(Pass& pass, const RouteConfig& c, Tensor scores, const float* bias) {
+  R1_SHAPE(scores, {pass.n_tokens(), c.n_routed_experts});
+  const std::int64_t n_chosen = std::int64_t{pass.n_tokens()} * c.n_activated_experts;
+  Routing routing{c.n_activated_experts, reinterpret_cast<std::int32_t*>(pass.arena.allocate(n_chosen * 4)),
+                  pass.arena.allocate_floats(n_chosen)};
+  pass.parallel_pieces(pass.n_tokens(), 16, [&](std::int64_t first, std::int64_t last, int) {
+    for (std::int64_t row = first; row < last; ++row) {
+      route_row(c, scores.row(row), bias, routing.expert_ids + row * c.n_activated_experts,
+                routing.weights + row * c.n_activated_experts);
+    }
+  });
+  return routing;
+}
+
+}  // namespace r1
