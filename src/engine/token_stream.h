@@ -41,9 +41,10 @@ struct Finish {
   Error error;  // for kError
 };
 
+// A token, an end, or both: the last event has the finish, and the last token with it if one was made.
 struct StreamEvent {
   std::optional<SampledToken> token;
-  std::optional<Finish> finish;  // the last event of a stream
+  std::optional<Finish> finish;
 };
 
 // The part both ends hold.
@@ -67,7 +68,12 @@ class TokenStream {
   ~TokenStream() { cancel(); }
 
   std::optional<StreamEvent> try_next() { return channel_->events.try_pop(); }
-  StreamEvent next() { return *channel_->events.pop(); }  // waits; not to be called after the finish
+
+  // Waits. After the last event, or when the engine is gone, a cancelled finish.
+  StreamEvent next() {
+    if (auto event = channel_->events.pop()) return *std::move(event);
+    return {.token = {}, .finish = Finish{.reason = FinishReason::kCancelled, .usage = {}, .error = {}}};
+  }
 
   // The engine stops within one step and sends a Finish with kCancelled, unless it had already finished.
   void cancel() {

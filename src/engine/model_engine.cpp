@@ -1,0 +1,217 @@
+// model_engine.cpp: the loop, and the two ends of a generation: admission and finish.
+#include "engine/model_engine.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "kernels/float_ops.h"
+
+namespace r1 {
+namespace {
+
+constexpr int kStalledPollMs = 2;  // how soon a consumer that had filled its queue is noticed to have taken some
+
+SchedulerLimits scheduler_limits(const Model& model, const ModelEngineOptions& options) {
+  return {.max_running = options.max_running,
+          .max_rows = options.max_rows,
+          .publish_completions = !model.config.is_deepseek(),
+          .reuse_prefixes = options.reuse_prefixes};
+}
+
+// A broken weight or cache shows as NaN or infinity in the logits; sampling from them would give plausible nonsense.
+bool all_finite(std::span<const float> logits) {
+  return std::isfinite(dot(logits.data(), logits.data(), static_cast<std::int64_t>(logits.size())));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ModelEngine>> ModelEngine::start(const Model& model, ModelEngineOptions options) {
+  if (options.context_length <= 0) options.context_length = model.config.context_length;
+  const std::int64_t block_bytes = model.config.kv_layout(options.kv_dtype).block_bytes();
+  const std::int64_t one_context = (options.context_length + KvCache::kBlockTokens - 1) / KvCache::kBlockTokens;
+  const std::int64_t n_blocks = options.kv_bytes > 0 ? options.kv_bytes / block_bytes : one_context;
+  if (n_blocks < one_context || n_blocks > INT32_MAX) {
+    return Error{
+        ErrorCode::kOutOfResource,
+        fmt::format(
+            "a context of {} tokens needs {:.1f} MiB of cache, the budget is {:.1f} MiB; ask for a shorter context",
+            options.context_length, static_cast<double>(one_context * block_bytes) / 0x1p20,
+            static_cast<double>(options.kv_bytes) / 0x1p20)};
+  }
+  return std::unique_ptr<ModelEngine>(new ModelEngine(model, options, static_cast<int>(n_blocks)));
+}
+
+ModelEngine::ModelEngine(const Model& model, const ModelEngineOptions& options, int n_blocks)
+    : model_(model),
+      context_length_(options.context_length),
+      max_waiting_(options.max_waiting + options.max_running),
+      pool_(options.n_threads),
+      kv_(model.config.kv_layout(options.kv_dtype), n_blocks),
+      forward_(model.config, model.weights),
+      scheduler_(scheduler_limits(model, options), n_blocks),
+      submissions_(static_cast<std::size_t>(max_waiting_)),
+      n_blocks_free_(n_blocks),
+      thread_([this] { run(); }) {}
+
+ModelEngine::~ModelEngine() {
+  closing_.store(true);
+  submissions_.close();
+  thread_.join();
+}
+
+Status ModelEngine::check(const GenerateRequest& request) const {
+  if (request.prompt.empty()) return Error{ErrorCode::kInvalidInput, "the prompt is empty"};
+  const auto n_prompt = static_cast<std::int64_t>(request.prompt.size());
+  if (n_prompt >= context_length_) {
+    return Error{ErrorCode::kInvalidInput, fmt::format("the prompt has {} tokens, the context holds {} with the answer",
+                                                       n_prompt, context_length_)};
+  }
+  const auto beyond = [&](int id) { return id < 0 || id >= model_.config.vocab_size; };
+  if (const auto id = std::find_if(request.prompt.begin(), request.prompt.end(), beyond); id != request.prompt.end()) {
+    return Error{ErrorCode::kInvalidInput,
+                 fmt::format("token id {} in the prompt, the vocabulary has {}", *id, model_.config.vocab_size)};
+  }
+  for (const LogitBias& bias : request.sampling.logit_bias) {
+    if (beyond(bias.id)) {
+      return Error{ErrorCode::kInvalidInput,
+                   fmt::format("token id {} in logit_bias, the vocabulary has {}", bias.id, model_.config.vocab_size)};
+    }
+  }
+  return {};
+}
+
+Result<TokenStream> ModelEngine::submit(GenerateRequest request) {
+  R1_TRY_STATUS(check(request));
+  auto sequence = std::make_unique<Sequence>();
+  sequence->n_prompt_tokens = static_cast<int>(request.prompt.size());
+  sequence->tokens = std::move(request.prompt);
+  sequence->sampling = std::move(request.sampling);
+  const int room = context_length_ - sequence->n_prompt_tokens;
+  sequence->max_tokens = request.max_tokens > 0 ? std::min(request.max_tokens, room) : room;
+  sequence->end_ids = std::move(request.end_ids);
+  sequence->channel = std::make_shared<TokenChannel>();
+  sequence->channel->on_event = std::move(request.on_event);
+  TokenStream stream(sequence->channel);
+  if (n_unfinished_.fetch_add(1) >= max_waiting_ || !submissions_.try_push(std::move(sequence))) {
+    n_unfinished_.fetch_sub(1);
+    return Error{ErrorCode::kOutOfResource, fmt::format("{} generations are waiting already", max_waiting_)};
+  }
+  return stream;
+}
+
+EngineStats ModelEngine::stats() const {
+  const int n_running = n_running_.load(), n_unfinished = n_unfinished_.load();
+  return {.n_running = n_running,
+          .n_waiting = std::max(0, n_unfinished - n_running),
+          .prompt_tokens = prompt_tokens_.load(),
+          .cached_tokens = cached_tokens_.load(),
+          .completion_tokens = completion_tokens_.load(),
+          .kv_blocks_total = kv_.n_blocks(),
+          .kv_blocks_free = n_blocks_free_.load()};
+}
+
+void ModelEngine::run() {
+  while (take_submissions()) {
+    scheduler_.remove_finished([&](Sequence& sequence) { return retire(sequence); });
+    const ScheduledBatch batch = scheduler_.next_batch();
+    if (!batch.empty()) step(batch);
+    update_stats();
+  }
+  scheduler_.for_each([&](Sequence& sequence) {
+    if (!sequence.finish) sequence.finish = Finish{FinishReason::kCancelled, sequence.usage(), {}};
+    if (!sequence.undelivered) deliver(sequence, {.token = {}, .finish = sequence.finish});
+    sequence.channel->events.close();
+    if (sequence.channel->on_event) sequence.channel->on_event();
+  });
+}
+
+// Waits while there is nothing to do. False when the engine is closing.
+bool ModelEngine::take_submissions() {
+  const bool idle = scheduler_.n_running() + scheduler_.n_waiting() == 0;
+  bool runnable = scheduler_.n_waiting() > 0;
+  scheduler_.for_each([&](const Sequence& sequence) { runnable |= !sequence.undelivered; });
+  std::optional<std::unique_ptr<Sequence>> next;
+  if (idle)
+    next = submissions_.pop();
+  else if (!runnable)
+    next = submissions_.pop_for(kStalledPollMs);
+  else
+    next = submissions_.try_pop();
+  for (; next; next = submissions_.try_pop()) scheduler_.add(std::move(*next));
+  return !closing_.load();
+}
+
+void ModelEngine::step(const ScheduledBatch& batch) {
+  const ArenaScope scope(arena_);
+  const Batch view = batch.view();
+  Pass pass{.pool = pool_, .arena = arena_, .batch = view, .kv = kv_};
+  const Tensor logits = forward_(pass);  // [logits_rows, vocab_size]
+  scheduler_.commit(batch);
+  for (std::size_t row = 0; row < batch.sampled.size(); ++row) {
+    Sequence& sequence = *batch.sampled[row];
+    const std::span<const float> row_logits(logits.row(static_cast<std::int64_t>(row)),
+                                            static_cast<std::size_t>(logits.n_cols()));
+    if (!all_finite(row_logits)) {
+      sequence.finish =
+          Finish{FinishReason::kError,
+                 sequence.usage(),
+                 {ErrorCode::kInternal, "the model's logits are not finite: a broken model file or a bug in a kernel"}};
+      deliver(sequence, {.token = {}, .finish = sequence.finish});
+      continue;
+    }
+    append(sequence, sampler_.sample(row_logits, sequence.sampling, sequence.tokens, sequence.n_prompt_tokens));
+  }
+}
+
+void ModelEngine::append(Sequence& sequence, SampledToken token) {
+  const int id = token.id;
+  sequence.tokens.push_back(id);
+  completion_tokens_.fetch_add(1);
+  const bool ended = std::find(sequence.end_ids.begin(), sequence.end_ids.end(), id) != sequence.end_ids.end();
+  const bool full = sequence.n_completion_tokens() >= sequence.max_tokens;
+  if (ended || full) {
+    sequence.finish = Finish{ended ? FinishReason::kStop : FinishReason::kLength, sequence.usage(), {}};
+  }
+  deliver(sequence, {.token = std::move(token), .finish = sequence.finish});
+}
+
+void ModelEngine::deliver(Sequence& sequence, StreamEvent event) {
+  if (!sequence.channel->events.try_push(std::move(event)))
+    sequence.undelivered = std::move(event);
+  else if (sequence.channel->on_event)
+    sequence.channel->on_event();
+}
+
+// Sends what is undelivered, notices cancellation; true when the sequence can leave.
+bool ModelEngine::retire(Sequence& sequence) {
+  const bool cancelled = sequence.channel->cancelled.load(std::memory_order_relaxed);
+  if (cancelled) {
+    // Nobody reads the queue any more, or the reader wants only the end: what did not fit is dropped.
+    sequence.undelivered.reset();
+    if (!sequence.finish) {
+      sequence.finish = Finish{FinishReason::kCancelled, sequence.usage(), {}};
+      deliver(sequence, {.token = {}, .finish = sequence.finish});
+    }
+    sequence.channel->events.close();
+  } else if (sequence.undelivered) {
+    StreamEvent event = std::move(*sequence.undelivered);
+    sequence.undelivered.reset();
+    deliver(sequence, std::move(event));
+  }
+  if (!sequence.finish || sequence.undelivered) {
+    if (!cancelled) return false;
+  }
+  prompt_tokens_.fetch_add(sequence.n_prompt_tokens);
+  cached_tokens_.fetch_add(sequence.n_cached_tokens);
+  n_unfinished_.fetch_sub(1);
+  return true;
+}
+
+void ModelEngine::update_stats() {
+  n_blocks_free_.store(scheduler_.pool().n_available());
+  n_running_.store(scheduler_.n_running());  // last: who sees nothing running sees the blocks free
+}
+
+}  // namespace r1

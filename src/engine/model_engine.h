@@ -1,0 +1,70 @@
+// model_engine.h: the engine that runs a model. One thread owns sequences, scheduler, cache and sampler; its loop is:
+// next batch, forward, sample, commit. Everybody else reaches it through a bounded queue.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <thread>
+
+#include "base/bounded_queue.h"
+#include "base/thread_pool.h"
+#include "engine/engine.h"
+#include "engine/sampler.h"
+#include "engine/scheduler.h"
+#include "model/forward.h"
+
+namespace r1 {
+
+struct ModelEngineOptions {
+  int n_threads = 1;
+  int context_length = 0;     // 0: the model's own
+  std::int64_t kv_bytes = 0;  // at most this much cache; 0: room for one full context
+  Dtype kv_dtype = Dtype::kF16;
+  int max_running = 16;
+  int max_waiting = 1024;  // submissions beyond it are refused
+  int max_rows = 512;
+  bool reuse_prefixes = true;
+};
+
+class ModelEngine final : public Engine {
+ public:
+  // The model must outlive the engine and stay where it is. An Error when the cache can't hold one context.
+  static Result<std::unique_ptr<ModelEngine>> start(const Model& model, ModelEngineOptions options);
+  ~ModelEngine() override;  // running generations end as cancelled
+
+  Result<TokenStream> submit(GenerateRequest request) override;
+  int context_length() const override { return context_length_; }
+  EngineStats stats() const override;
+
+ private:
+  ModelEngine(const Model& model, const ModelEngineOptions& options, int n_blocks);
+
+  Status check(const GenerateRequest& request) const;
+  void run();
+  bool take_submissions();
+  void step(const ScheduledBatch& batch);
+  void append(Sequence& sequence, SampledToken token);
+  void deliver(Sequence& sequence, StreamEvent event);
+  bool retire(Sequence& sequence);
+  void update_stats();
+
+  const Model& model_;
+  const int context_length_;
+  const int max_waiting_;
+
+  // Of the engine's thread alone.
+  ThreadPool pool_;
+  Arena arena_;
+  KvCache kv_;
+  Forward forward_;
+  Scheduler scheduler_;
+  Sampler sampler_;
+
+  BoundedQueue<std::unique_ptr<Sequence>> submissions_;
+  std::atomic<bool> closing_ = false;
+  std::atomic<int> n_unfinished_ = 0, n_running_ = 0, n_blocks_free_ = 0;
+  std::atomic<std::int64_t> prompt_tokens_ = 0, cached_tokens_ = 0, completion_tokens_ = 0;
+  std::thread thread_;  // last: starts when all else is ready
+};
+
+}  // namespace r1

@@ -1,0 +1,150 @@
+// scheduler.cpp: decode rows first, then prompts; blocks are reserved before rows are laid out.
+#include "engine/scheduler.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+
+namespace r1 {
+namespace {
+
+constexpr int kBlockTokens = KvCache::kBlockTokens;
+
+int blocks_for(int n_tokens) { return (n_tokens + kBlockTokens - 1) / kBlockTokens; }
+
+bool can_run(const Sequence& sequence) { return !sequence.undelivered && !sequence.finish; }
+bool is_decoding(const Sequence& sequence) { return sequence.n_tokens() - sequence.n_computed == 1; }
+
+}  // namespace
+
+ScheduledBatch Scheduler::next_batch() {
+  while (admit_next()) {
+  }
+  ScheduledBatch batch;
+  // Reserving room for one sequence may preempt a younger one, which then is no longer in running_: hence indices.
+  for (std::size_t i = 0; i < running_.size(); ++i) {
+    Sequence& sequence = *running_[i];
+    if (!can_run(sequence) || !is_decoding(sequence)) continue;
+    if (reserve_or_preempt(sequence, sequence.n_tokens())) add_rows(batch, sequence, 1);
+  }
+  for (std::size_t i = 0; i < running_.size(); ++i) {
+    Sequence& sequence = *running_[i];
+    const int room = limits_.max_rows - static_cast<int>(batch.token_ids.size());
+    if (room <= 0) break;
+    if (!can_run(sequence) || is_decoding(sequence)) continue;
+    const int n_rows = std::min(room, sequence.n_tokens() - sequence.n_computed);
+    // A prompt may push younger sequences out, unless rows of theirs are laid out already: then it waits for the next
+    // pass.
+    const int end = sequence.n_computed + n_rows;
+    if (reserve_blocks(sequence, end) || (batch.empty() && reserve_or_preempt(sequence, end))) {
+      add_rows(batch, sequence, n_rows);
+    }
+  }
+  return batch;
+}
+
+// Blocks that running sequences will still need for the tokens they have.
+int Scheduler::n_promised_blocks() const {
+  int n = 0;
+  for (const std::unique_ptr<Sequence>& sequence : running_) {
+    n += std::max(0, blocks_for(sequence->n_tokens() + 1) - static_cast<int>(sequence->blocks.size()));
+  }
+  return n;
+}
+
+bool Scheduler::admit_next() {
+  if (waiting_.empty() || n_running() >= limits_.max_running) return false;
+  Sequence& sequence = *waiting_.front();
+  if (limits_.reuse_prefixes) {
+    // At least the last token is computed: its logits are what is wanted.
+    const int max_blocks = (std::min(sequence.n_prompt_tokens, sequence.n_tokens() - 1)) / kBlockTokens;
+    sequence.blocks = pool_.find_prefix(sequence.tokens, max_blocks);
+  }
+  const int n_found = static_cast<int>(sequence.blocks.size());
+  const int n_needed = blocks_for(sequence.n_tokens() + 1) - n_found;
+  if (!running_.empty() && n_needed + n_promised_blocks() > pool_.n_available()) {
+    pool_.release(sequence.blocks);
+    sequence.blocks.clear();
+    return false;
+  }
+  sequence.n_computed = n_found * kBlockTokens;
+  sequence.n_published = n_found;
+  if (!sequence.admitted_before) sequence.n_cached_tokens = sequence.n_computed;
+  sequence.admitted_before = true;
+  running_.push_back(std::move(waiting_.front()));
+  waiting_.pop_front();
+  return true;
+}
+
+bool Scheduler::reserve_blocks(Sequence& sequence, int n_tokens) {
+  while (static_cast<int>(sequence.blocks.size()) < blocks_for(n_tokens)) {
+    const auto block = pool_.allocate();
+    if (!block) return false;
+    sequence.blocks.push_back(*block);
+  }
+  return true;
+}
+
+bool Scheduler::reserve_or_preempt(Sequence& sequence, int n_tokens) {
+  while (!reserve_blocks(sequence, n_tokens)) {
+    const bool is_youngest = running_.back().get() == &sequence;
+    R1_ASSERT(running_.size() > 1, "one sequence always fits: submit() checks it against the whole cache");
+    preempt_youngest();
+    if (is_youngest) return false;
+  }
+  return true;
+}
+
+void Scheduler::preempt_youngest() {
+  std::unique_ptr<Sequence> sequence = std::move(running_.back());
+  running_.pop_back();
+  pool_.release(sequence->blocks);
+  sequence->blocks.clear();
+  sequence->n_computed = sequence->n_published = 0;
+  waiting_.push_front(std::move(sequence));
+}
+
+void Scheduler::add_rows(ScheduledBatch& batch, Sequence& sequence, int n_rows) const {
+  const int end = sequence.n_computed + n_rows;
+  for (int position = sequence.n_computed; position < end; ++position) {
+    batch.token_ids.push_back(sequence.tokens[static_cast<std::size_t>(position)]);
+    batch.positions.push_back(position);
+  }
+  // Prompt rows and completion rows are computed by different MLA kernels, also when a preempted sequence is computed
+  // again.
+  const int border = std::clamp(sequence.n_prompt_tokens, sequence.n_computed, end);
+  int row = static_cast<int>(batch.token_ids.size()) - n_rows;
+  if (border > sequence.n_computed) {
+    batch.sequences.push_back(
+        {row, border - sequence.n_computed, sequence.n_computed, sequence.blocks, MlaKernel::kExpanded});
+    batch.computed.push_back(&sequence);
+    row += border - sequence.n_computed;
+  }
+  if (end > border) {
+    batch.sequences.push_back({row, end - border, border, sequence.blocks, MlaKernel::kAbsorbed});
+    batch.computed.push_back(&sequence);
+  }
+  if (end == sequence.n_tokens()) {
+    batch.logits_rows.push_back(static_cast<int>(batch.token_ids.size()) - 1);
+    batch.sampled.push_back(&sequence);
+  }
+}
+
+void Scheduler::commit(const ScheduledBatch& batch) {
+  for (std::size_t i = 0; i < batch.sequences.size(); ++i) {
+    batch.computed[i]->n_computed += batch.sequences[i].n_rows;
+    if (limits_.reuse_prefixes) publish_full_blocks(*batch.computed[i]);
+  }
+}
+
+void Scheduler::publish_full_blocks(Sequence& sequence) {
+  const int n_tokens =
+      limits_.publish_completions ? sequence.n_computed : std::min(sequence.n_computed, sequence.n_prompt_tokens);
+  for (; (sequence.n_published + 1) * kBlockTokens <= n_tokens; ++sequence.n_published) {
+    const auto i = static_cast<std::size_t>(sequence.n_published);
+    pool_.publish(sequence.blocks[i], i == 0 ? -1 : sequence.blocks[i - 1],
+                  std::span<const int>(sequence.tokens).subspan(i * kBlockTokens, kBlockTokens));
+  }
+}
+
+}  // namespace r1

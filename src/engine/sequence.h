@@ -1,0 +1,37 @@
+// sequence.h: one generation as the engine sees it: a timeline of tokens, and how far the cache has followed it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/token_stream.h"
+#include "ops/kv_cache.h"
+
+namespace r1 {
+
+struct Sequence {
+  std::vector<int> tokens;  // prompt, then completion
+  int n_prompt_tokens = 0;
+  int n_computed = 0;            // tokens whose keys and values are in the cache
+  int n_cached_tokens = 0;       // of the prompt: found in the cache at first admission
+  int n_published = 0;           // leading blocks known to the prefix cache
+  bool admitted_before = false;  // preempted since: its usage was counted already
+  std::vector<KvBlockId> blocks;
+
+  SamplingParams sampling;
+  int max_tokens = 0;  // of the completion, at least 1
+  std::vector<int> end_ids;
+
+  std::shared_ptr<TokenChannel> channel;
+  std::optional<StreamEvent> undelivered;  // the consumer's queue was full: not scheduled until this has gone
+  std::optional<Finish> finish;            // decided, perhaps not yet delivered
+
+  int n_tokens() const { return static_cast<int>(tokens.size()); }
+  int n_completion_tokens() const { return n_tokens() - n_prompt_tokens; }
+  Usage usage() const { return {n_prompt_tokens, n_cached_tokens, n_completion_tokens()}; }
+};
+
+}  // namespace r1

@@ -1,0 +1,223 @@
+// model_engine_test.cpp: the engine's promises on tiny checkpoints: a text depends on its request alone, and every
+// request ends.
+#include "engine/model_engine.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/json.h"
+#include "base/rng.h"
+
+namespace r1 {
+namespace {
+
+struct Outcome {
+  std::vector<int> ids;
+  Finish finish;
+};
+
+Outcome collect(TokenStream stream) {
+  Outcome outcome;
+  while (true) {
+    StreamEvent event = stream.next();
+    if (event.token) outcome.ids.push_back(event.token->id);
+    if (event.finish) {
+      outcome.finish = *event.finish;
+      return outcome;
+    }
+  }
+}
+
+// The engine's books once nothing runs any more: a finish reaches its consumer a moment before they are closed.
+EngineStats settled(const ModelEngine& engine) {
+  while (engine.stats().n_running + engine.stats().n_waiting > 0) std::this_thread::yield();
+  return engine.stats();
+}
+
+std::vector<int> random_prompt(int n, std::uint64_t seed, int vocab_size) {
+  Rng rng(seed, 0);
+  std::vector<int> ids(static_cast<std::size_t>(n));
+  for (int& id : ids) id = static_cast<int>(rng.below(static_cast<std::uint64_t>(vocab_size)));
+  return ids;
+}
+
+class ModelEngineTest : public testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    const std::string folder = std::string(R1_SOURCE_DIR "/tests/data/tiny/") + GetParam();
+    auto model = load_model(folder);
+    ASSERT_TRUE(model.ok()) << model.error().message;
+    model_ = std::move(model).value();
+    golden_ = *read_json_file(folder + "/golden.json");
+  }
+
+  std::unique_ptr<ModelEngine> engine(ModelEngineOptions options = {}) {
+    options.kv_dtype = Dtype::kF32;
+    auto started = ModelEngine::start(model_, options);
+    EXPECT_TRUE(started.ok()) << started.error().message;
+    return std::move(started).value();
+  }
+
+  std::vector<int> prompt(int n, std::uint64_t seed) const { return random_prompt(n, seed, model_.config.vocab_size); }
+
+  // A set of requests that differ in everything.
+  GenerateRequest request(std::uint64_t i) const {
+    return {.prompt = prompt(3 + static_cast<int>(i * 17 % 90), i % 5),
+            .sampling = {.temperature = i % 3 == 0 ? 0.0f : 1.0f, .top_p = 0.9f, .seed = i},
+            .max_tokens = 5 + static_cast<int>(i * 7 % 50)};
+  }
+
+  std::vector<std::vector<int>> one_by_one(ModelEngine& engine, std::uint64_t n) const {
+    std::vector<std::vector<int>> texts;
+    for (std::uint64_t i = 0; i < n; ++i) texts.push_back(collect(*engine.submit(request(i))).ids);
+    return texts;
+  }
+
+  static std::vector<std::vector<int>> all_at_once(ModelEngine& engine, const ModelEngineTest& test, std::uint64_t n) {
+    std::vector<TokenStream> streams;
+    for (std::uint64_t i = 0; i < n; ++i) streams.push_back(*engine.submit(test.request(i)));
+    std::vector<std::vector<int>> texts;
+    for (TokenStream& stream : streams) texts.push_back(collect(std::move(stream)).ids);
+    return texts;
+  }
+
+  Model model_;
+  Json golden_;
+};
+
+TEST_P(ModelEngineTest, GreedyTextIsTheGoldenOne) {
+  const auto tokens = golden_["tokens"].get<std::vector<int>>();
+  const auto expected = golden_["greedy"].get<std::vector<int>>();
+  const auto n_prompt = static_cast<std::ptrdiff_t>(golden_["greedy_prompt_len"].get<int>());
+  const Outcome outcome = collect(*engine()->submit({.prompt = {tokens.begin(), tokens.begin() + n_prompt},
+                                                     .sampling = {.temperature = 0},
+                                                     .max_tokens = static_cast<int>(expected.size())}));
+  EXPECT_EQ(outcome.ids, expected);
+  EXPECT_EQ(outcome.finish.reason, FinishReason::kLength);
+  EXPECT_EQ(outcome.finish.usage.prompt_tokens, n_prompt);
+  EXPECT_EQ(outcome.finish.usage.completion_tokens, static_cast<int>(expected.size()));
+}
+
+TEST_P(ModelEngineTest, TextDependsOnTheRequestAlone) {
+  constexpr std::uint64_t kRequests = 9;
+  const auto alone = one_by_one(*engine({.n_threads = 1, .reuse_prefixes = false}), kRequests);
+  // In company, with other threads, with small chunks, with prefixes found, with blocks so short that sequences are
+  // preempted.
+  EXPECT_EQ(all_at_once(*engine({.n_threads = 2}), *this, kRequests), alone);
+  EXPECT_EQ(all_at_once(*engine({.n_threads = 3, .max_running = 3, .max_rows = 8}), *this, kRequests), alone);
+  const std::int64_t block_bytes = model_.config.kv_layout(Dtype::kF32).block_bytes();
+  auto cramped = engine({.n_threads = 2, .context_length = 160, .kv_bytes = 4 * block_bytes});
+  EXPECT_EQ(all_at_once(*cramped, *this, kRequests), alone);
+  EXPECT_EQ(one_by_one(*cramped, kRequests), alone);
+  EXPECT_EQ(settled(*cramped).kv_blocks_free, 4);
+}
+
+TEST_P(ModelEngineTest, APrefixFoundInTheCacheChangesNothingButTheUsage) {
+  auto warm = engine();
+  GenerateRequest first{.prompt = prompt(140, 9), .sampling = {.temperature = 0}, .max_tokens = 8};
+  const Outcome cold = collect(*warm->submit(first));
+  const Outcome hit = collect(*warm->submit(first));
+  EXPECT_EQ(cold.finish.usage.cached_tokens, 0);
+  EXPECT_EQ(hit.finish.usage.cached_tokens, 128);
+  EXPECT_EQ(hit.ids, cold.ids);
+  EXPECT_EQ(settled(*warm).cached_tokens, 128);
+}
+
+TEST_P(ModelEngineTest, EndTokenStops) {
+  auto running = engine();
+  GenerateRequest request{.prompt = prompt(10, 1), .sampling = {.temperature = 0}, .max_tokens = 20};
+  const Outcome whole = collect(*running->submit(request));
+  request.end_ids = {whole.ids[6]};
+  const auto first = std::find(whole.ids.begin(), whole.ids.end(), whole.ids[6]);
+  const Outcome ended = collect(*running->submit(request));
+  EXPECT_EQ(ended.ids, std::vector<int>(whole.ids.begin(), first + 1));
+  EXPECT_EQ(ended.finish.reason, FinishReason::kStop);
+}
+
+TEST_P(ModelEngineTest, AFullContextEndsWithLength) {
+  auto running = engine({.context_length = 64});
+  const Outcome outcome = collect(*running->submit({.prompt = prompt(60, 1), .sampling = {.temperature = 0}}));
+  EXPECT_EQ(outcome.ids.size(), 4u);
+  EXPECT_EQ(outcome.finish.reason, FinishReason::kLength);
+}
+
+TEST_P(ModelEngineTest, WrongRequestsAreRefusedWithAReason) {
+  auto running = engine({.context_length = 64});
+  const auto refusal = [&](GenerateRequest request) {
+    auto result = running->submit(std::move(request));
+    return result.ok() ? std::string("accepted") : result.error().message;
+  };
+  EXPECT_EQ(refusal({.prompt = {}}), "the prompt is empty");
+  EXPECT_EQ(refusal({.prompt = prompt(64, 1)}), "the prompt has 64 tokens, the context holds 64 with the answer");
+  EXPECT_NE(refusal({.prompt = {1, model_.config.vocab_size}}).find("the vocabulary has"), std::string::npos);
+  EXPECT_NE(refusal({.prompt = {-1}}).find("token id -1"), std::string::npos);
+  EXPECT_NE(refusal({.prompt = {1}, .sampling = {.logit_bias = {{1 << 30, 1.0f}}}}).find("logit_bias"),
+            std::string::npos);
+  const auto too_large = ModelEngine::start(model_, {.context_length = 1 << 20, .kv_bytes = 1 << 20});
+  ASSERT_FALSE(too_large.ok());
+  EXPECT_NE(too_large.error().message.find("ask for a shorter context"), std::string::npos);
+}
+
+TEST_P(ModelEngineTest, AFullQueueRefusesAndRecovers) {
+  auto running = engine({.max_running = 1, .max_waiting = 2});
+  std::vector<TokenStream> streams;
+  Result<TokenStream> last = running->submit({.prompt = {1}, .sampling = {.temperature = 0}, .max_tokens = 100});
+  while (last.ok()) {
+    streams.push_back(std::move(last).value());
+    ASSERT_LE(streams.size(), 200u);
+    last = running->submit({.prompt = {1}, .sampling = {.temperature = 0}, .max_tokens = 100});
+  }
+  EXPECT_EQ(last.error().code, ErrorCode::kOutOfResource);
+  for (TokenStream& stream : streams) EXPECT_EQ(collect(std::move(stream)).ids.size(), 100u);
+  EXPECT_TRUE(running->submit({.prompt = {1}, .max_tokens = 1}).ok());
+}
+
+TEST_P(ModelEngineTest, ASlowConsumerDelaysOnlyItself) {
+  auto running = engine({.context_length = 1200});
+  TokenStream slow = *running->submit({.prompt = {1}, .sampling = {.temperature = 0}, .max_tokens = 1000});
+  const Outcome quick = collect(*running->submit({.prompt = {2}, .sampling = {.temperature = 0}, .max_tokens = 600}));
+  EXPECT_EQ(quick.ids.size(), 600u);
+  EXPECT_EQ(collect(std::move(slow)).ids.size(), 1000u);
+}
+
+TEST_P(ModelEngineTest, CancelledAndAbandonedGenerationsLeaveNothingBehind) {
+  auto running = engine();
+  const int n_blocks = running->stats().kv_blocks_total;
+  const auto undisturbed = collect(*running->submit(request(1))).ids;
+  for (std::uint64_t round = 0; round < 5; ++round) {
+    std::vector<TokenStream> streams;
+    for (std::uint64_t i = 0; i < 30; ++i) streams.push_back(*running->submit(request(round * 30 + i)));
+    TokenStream kept = *running->submit(request(1));
+    for (std::size_t i = 0; i < streams.size(); i += 2) {
+      if (i % 4 == 0)
+        streams[i].cancel();
+      else
+        TokenStream abandoned = std::move(streams[i]);
+    }
+    for (std::size_t i = 0; i < streams.size(); i += 4) {
+      const Outcome outcome = collect(std::move(streams[i]));
+      EXPECT_TRUE(outcome.finish.reason == FinishReason::kCancelled || outcome.finish.reason == FinishReason::kLength);
+    }
+    for (std::size_t i = 1; i < streams.size(); i += 2) {
+      EXPECT_EQ(collect(std::move(streams[i])).finish.reason, FinishReason::kLength);
+    }
+    EXPECT_EQ(collect(std::move(kept)).ids, undisturbed);
+  }
+  EXPECT_EQ(settled(*running).kv_blocks_free, n_blocks);
+}
+
+TEST_P(ModelEngineTest, AnEngineThatEndsEndsItsGenerations) {
+  auto running = engine();
+  TokenStream stream = *running->submit({.prompt = {1}, .sampling = {.temperature = 0}});
+  running.reset();
+  const Outcome outcome = collect(std::move(stream));
+  EXPECT_TRUE(outcome.finish.reason == FinishReason::kCancelled || outcome.finish.reason == FinishReason::kLength);
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiny, ModelEngineTest, testing::Values("v3_yarn_f32", "qwen2_tied"),
+                         [](const auto& test) { return std::string(test.param); });
+
+}  // namespace
+}  // namespace r1
