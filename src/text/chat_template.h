@@ -1,6 +1,12 @@
 // chat_template.h: a conversation to the tokens a model was trained on. Source: the models' own chat templates
 // (tokenizer_config.json, tokenizer.chat_template in GGUF); the family is recognised from that text, and rendered by
 // code here, not by a template language.
+//
+// 1. Templates place control tokens by id; what people wrote goes through Tokenizer::encode and can't become one.
+// 2. Where a conversation has no tool calls, the ids are those of the model's own template (goldens made with jinja2:
+//    tools/golden/make_chat_goldens.py). DeepSeek's templates have mistakes around tools, which are not repeated:
+//    chat_formats.cpp lists them.
+// 3. What an assistant thought in earlier turns is left out, where the model's own template leaves it out.
 #pragma once
 
 #include <span>
@@ -29,7 +35,7 @@ enum class TemplateFamily {
   kDeepSeekV3,  // the same without thinking
   kChatMl,      // <|im_start|>role\n…<|im_end|>\n
   kLlama3,      // <|start_header_id|>role<|end_header_id|>\n\n…<|eot_id|>
-  kPlain,       // no template known: the contents, one after the other
+  kPlain,       // no template known: the contents, a line each
 };
 
 struct Prompt {
@@ -41,7 +47,8 @@ struct Prompt {
 
 class ChatTemplate {
  public:
-  // `source` is the model's template text, "" when it has none. The tokenizer must outlive the template.
+  // `source` is the model's template text; "" when it has none: then the family its control tokens belong to, or
+  // kPlain. An Error for a text that is of no family known here. The tokenizer must outlive the template.
   static Result<ChatTemplate> detect(std::string_view source, const Tokenizer& tokenizer);
 
   TemplateFamily family() const { return family_; }
@@ -51,10 +58,25 @@ class ChatTemplate {
   Result<Prompt> render(std::span<const ChatMessage> messages) const;
 
  private:
-  // private state is the implementer's
+  class Writer;
+  explicit ChatTemplate(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}
+
+  Status check_markers() const;
+  Status check_messages(std::span<const ChatMessage> messages) const;
+  void render_deepseek(std::span<const ChatMessage> messages, Writer& out) const;
+  void render_chatml(std::span<const ChatMessage> messages, Writer& out) const;
+  void render_llama3(std::span<const ChatMessage> messages, Writer& out) const;
+  void render_plain(std::span<const ChatMessage> messages, Writer& out) const;
+
+  const Tokenizer* tokenizer_;
   TemplateFamily family_ = TemplateFamily::kPlain;
-  const Tokenizer* tokenizer_ = nullptr;
-  bool forces_thinking_ = false;
+  bool forces_thinking_ = false;  // the prompt ends with <think>\n
+  bool may_think_ = false;        // else the model may open <think> itself
+  bool drops_thinking_ = false;   // from earlier turns
+  bool joins_system_ = false;     // DeepSeek: all system messages; without it the last one counts
+  bool has_tools_ = false;        // the template knows tool calls and tool outputs
+  bool has_dates_ = false;        // Llama 3.1 and later: every system message begins with two dates
+  std::string default_system_;    // ChatML: when the conversation has no system message
 };
 
 }  // namespace r1

@@ -1,0 +1,232 @@
+// chat_formats.cpp: how each family writes a conversation down.
+//
+// Of DeepSeek's own templates these mistakes are not repeated; conversations without tools are rendered as they do:
+// 1. The list of calls is closed, once, after the last one. (Theirs: never after one call, twice after three.)
+// 2. Every list of calls and of outputs is opened. (Theirs: only the first of the conversation.)
+// 3. Outputs are closed when a user speaks next. (Theirs: left open.)
+// 4. An assistant who writes and then calls has both rendered. (Theirs: the calls are lost.)
+// 5. Thinking is dropped also from what an assistant writes after tool outputs. (R1's: kept there.)
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "text/chat_template.h"
+#include "text/utf8.h"
+
+namespace r1 {
+
+// Gathers text, so that what the template and people wrote side by side is encoded as one, as the model's own
+// tokenizer does; a control token ends it.
+class ChatTemplate::Writer {
+ public:
+  explicit Writer(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}
+
+  Writer& text(std::string_view text) {
+    pending_ += text;
+    return *this;
+  }
+  // A token by name. A vocabulary that lacks it (the distills have no tool tokens) has it spelt out, as it has been
+  // trained.
+  Writer& marker(std::string_view name) {
+    const std::optional<int> id = tokenizer_->find(name);
+    return id ? token(*id) : text(name);
+  }
+  Writer& token(int id) {
+    flush();
+    if (id >= 0) ids_.push_back(id);
+    return *this;
+  }
+  std::vector<int> finish() {
+    flush();
+    return std::move(ids_);
+  }
+
+ private:
+  void flush() {
+    const std::vector<int> ids = tokenizer_->encode(pending_);
+    ids_.insert(ids_.end(), ids.begin(), ids.end());
+    pending_.clear();
+  }
+
+  const Tokenizer* tokenizer_;
+  std::string pending_;
+  std::vector<int> ids_;
+};
+
+namespace {
+
+std::string_view after_thinking(std::string_view content) {
+  constexpr std::string_view kClosing = "</think>";
+  const std::size_t last = content.rfind(kClosing);
+  return last == std::string_view::npos ? content : content.substr(last + kClosing.size());
+}
+
+std::string_view without_leading_newlines(std::string_view text) {
+  return text.substr(std::min(text.find_first_not_of('\n'), text.size()));
+}
+
+// White space to Python's str.strip, which Jinja's trim is.
+bool is_python_space(std::uint32_t c) {
+  return (c >= 9 && c <= 13) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+std::string_view trimmed(std::string_view text) {
+  std::size_t begin = text.size(), end = 0;
+  for (std::size_t i = 0; i < text.size();) {
+    const Utf8Unit unit = first_utf8_unit(text.substr(i));
+    const std::size_t next = i + static_cast<std::size_t>(unit.n_bytes);
+    if (unit.kind != Utf8Unit::Kind::kCharacter || !is_python_space(unit.code_point)) {
+      begin = std::min(begin, i);
+      end = next;
+    }
+    i = next;
+  }
+  return begin < end ? text.substr(begin, end - begin) : std::string_view();
+}
+
+// All system messages, or only the last: the older of DeepSeek's templates forget the others.
+std::string deepseek_system(std::span<const ChatMessage> messages, bool join) {
+  std::string system;
+  for (const ChatMessage& message : messages) {
+    if (message.role != "system") continue;
+    if (!join) system.clear();
+    if (!system.empty()) system += "\n\n";
+    system += message.content;
+  }
+  return system;
+}
+
+}  // namespace
+
+Result<Prompt> ChatTemplate::render(std::span<const ChatMessage> messages) const {
+  R1_TRY_STATUS(check_messages(messages));
+  Writer out(*tokenizer_);
+  bool continues_after_tools = false;  // DeepSeek goes on where the outputs end, with no new turn and no <think>
+  switch (family_) {
+    case TemplateFamily::kDeepSeekR1:
+    case TemplateFamily::kDeepSeekV3:
+      render_deepseek(messages, out);
+      continues_after_tools = !messages.empty() && messages.back().role == "tool";
+      break;
+    case TemplateFamily::kChatMl:
+      render_chatml(messages, out);
+      break;
+    case TemplateFamily::kLlama3:
+      render_llama3(messages, out);
+      break;
+    case TemplateFamily::kPlain:
+      render_plain(messages, out);
+      break;
+  }
+  Prompt prompt;
+  prompt.answer_start = may_think_ ? ReasoningSplitter::Start::kUndecided : ReasoningSplitter::Start::kAnswer;
+  if (forces_thinking_ && !continues_after_tools) {
+    out.marker("<think>").text("\n");
+    prompt.answer_start = ReasoningSplitter::Start::kThinking;
+  }
+  prompt.ids = out.finish();
+  return prompt;
+}
+
+void ChatTemplate::render_deepseek(std::span<const ChatMessage> messages, Writer& out) const {
+  out.token(tokenizer_->bos_id()).text(deepseek_system(messages, joins_system_));
+  bool in_outputs = false;
+  const auto close_outputs = [&] {
+    if (in_outputs) out.marker("<｜tool▁outputs▁end｜>");
+    return std::exchange(in_outputs, false);
+  };
+  for (const ChatMessage& message : messages) {
+    if (message.role == "user") {
+      close_outputs();
+      out.marker("<｜User｜>").text(message.content);
+    } else if (message.role == "tool") {
+      if (in_outputs)
+        out.text("\n");
+      else
+        out.marker("<｜tool▁outputs▁begin｜>");
+      out.marker("<｜tool▁output▁begin｜>").text(message.content).marker("<｜tool▁output▁end｜>");
+      in_outputs = true;
+    } else if (message.role == "assistant") {
+      if (!close_outputs()) out.marker("<｜Assistant｜>");
+      out.text(drops_thinking_ ? after_thinking(message.content) : std::string_view(message.content));
+      for (const ToolCall& call : message.tool_calls) {
+        if (&call == &message.tool_calls.front())
+          out.marker("<｜tool▁calls▁begin｜>");
+        else
+          out.text("\n");
+        out.marker("<｜tool▁call▁begin｜>").text(call.type).marker("<｜tool▁sep｜>").text(call.name);
+        out.text("\n```json\n").text(call.arguments).text("\n```").marker("<｜tool▁call▁end｜>");
+      }
+      if (!message.tool_calls.empty()) out.marker("<｜tool▁calls▁end｜>");
+      out.marker("<｜end▁of▁sentence｜>");
+    }
+  }
+  if (!close_outputs()) out.marker("<｜Assistant｜>");
+}
+
+void ChatTemplate::render_chatml(std::span<const ChatMessage> messages, Writer& out) const {
+  const auto open = [&](std::string_view role) { out.marker("<|im_start|>").text(role); };
+  const auto close = [&] { out.marker("<|im_end|>").text("\n"); };
+  if (!default_system_.empty() && (messages.empty() || messages[0].role != "system")) {
+    open("system");
+    out.text("\n").text(default_system_);
+    close();
+  }
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    const ChatMessage& message = messages[i];
+    if (message.role == "tool") {  // neighbouring outputs share one turn of the user
+      if (i == 0 || messages[i - 1].role != "tool") open("user");
+      out.text("\n<tool_response>\n").text(message.content).text("\n</tool_response>");
+      if (i + 1 == messages.size() || messages[i + 1].role != "tool") close();
+      continue;
+    }
+    open(message.role);
+    std::string_view content = message.content;
+    if (drops_thinking_ && message.role == "assistant") content = without_leading_newlines(after_thinking(content));
+    if (message.tool_calls.empty() || !content.empty()) out.text("\n").text(content);
+    for (const ToolCall& call : message.tool_calls) {
+      out.text("\n").marker("<tool_call>").text("\n{\"name\": \"").text(call.name).text("\", \"arguments\": ");
+      out.text(call.arguments).text("}\n").marker("</tool_call>");
+    }
+    close();
+  }
+  open("assistant");
+  out.text("\n");
+}
+
+void ChatTemplate::render_llama3(std::span<const ChatMessage> messages, Writer& out) const {
+  const auto open = [&](std::string_view role) {
+    out.marker("<|start_header_id|>").text(role).marker("<|end_header_id|>").text("\n\n");
+  };
+  out.token(tokenizer_->bos_id());
+  if (has_dates_) {
+    // The second date is the template's own default. Today's, which Hugging Face puts there, would change every prompt
+    // at midnight, and with it every cached prefix.
+    open("system");
+    out.text("Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n");
+    if (!messages.empty() && messages[0].role == "system") {
+      out.text(trimmed(messages[0].content));
+      messages = messages.subspan(1);
+    }
+    out.marker("<|eot_id|>");
+  }
+  for (const ChatMessage& message : messages) {
+    open(message.role == "tool" ? "ipython" : std::string_view(message.role));
+    if (message.tool_calls.empty()) {
+      out.text(message.role == "tool" ? std::string_view(message.content) : trimmed(message.content));
+    } else {
+      const ToolCall& call = message.tool_calls.front();
+      out.text("{\"name\": \"").text(call.name).text("\", \"parameters\": ").text(call.arguments).text("}");
+    }
+    out.marker("<|eot_id|>");
+  }
+  open("assistant");
+}
+
+void ChatTemplate::render_plain(std::span<const ChatMessage> messages, Writer& out) const {
+  if (tokenizer_->adds_bos()) out.token(tokenizer_->bos_id());
+  for (std::size_t i = 0; i < messages.size(); ++i) out.text(i == 0 ? "" : "\n").text(messages[i].content);
+}
+
+}  // namespace r1
