@@ -2,13 +2,14 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <vector>
 
 #include "base/assert.h"
 #include "kernels/activation.h"
 #include "kernels/codec.h"
 #include "kernels/formats.h"
 #include "kernels/instruction_set.h"
-#include "kernels/portable.h"
+#include "kernels/sets.h"
 
 namespace r1 {
 namespace {
@@ -41,6 +42,25 @@ KernelTable make_table(FormatList<Formats...>) {
   return table;
 }
 
+std::vector<const InstructionSet*> find_usable() {
+  std::vector<const InstructionSet*> usable = {&kPortable};
+#if R1_X86
+  // libgcc's __builtin_cpu_supports also asks whether the operating system saves the registers.
+  if (__builtin_cpu_supports("sse4.2")) usable.push_back(&kSse4);
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
+      __builtin_cpu_supports("bmi2")) {
+    usable.push_back(&kAvx2);
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni")) {
+      usable.push_back(&kAvx512);
+    }
+  }
+#elif R1_ARM64
+  usable.push_back(&kNeon);
+#endif
+  return usable;
+}
+
 const InstructionSet& choose() {
   const auto usable = usable_instruction_sets();
   const char* wanted = std::getenv("R1_ISA");
@@ -55,8 +75,8 @@ const InstructionSet& choose() {
 }  // namespace
 
 std::span<const InstructionSet* const> usable_instruction_sets() {
-  static const InstructionSet* const kUsable[] = {&kPortable};
-  return kUsable;
+  static const std::vector<const InstructionSet*> usable = find_usable();
+  return usable;
 }
 
 const InstructionSet& chosen_instruction_set() {

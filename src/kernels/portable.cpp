@@ -4,7 +4,7 @@
 // once per block, in order of blocks. So any tiling and any vector width gives the same bits:
 //   y = fma(d_w * isum - dmin_w * msum, d_x, y), the inner subtraction fused as well
 // with isum = sum over groups of scale * (lanes . q) and msum = sum over groups of min * sum(q).
-#include "kernels/portable.h"
+#include "kernels/sets.h"
 
 #include <algorithm>
 #include <cmath>
@@ -141,25 +141,21 @@ int sum_of(const std::int8_t* q, int n) {
 }
 
 void quantize_q8_32(const float* x, std::byte* dst, std::int64_t n_cols) {
-  const Q8_32Row row(dst, n_cols);
-  auto* q = const_cast<std::int8_t*>(row.q);
+  const Q8_32Planes row(dst, n_cols);
   for (std::int64_t b = 0; b < n_cols / 32; ++b) {
-    const_cast<float*>(row.d)[b] = quantize_block(x + 32 * b, q + 32 * b, 32);
-    const_cast<float*>(row.sum)[b] = static_cast<float>(sum_of(q + 32 * b, 32));
+    row.d[b] = quantize_block(x + 32 * b, row.q + 32 * b, 32);
+    row.sum[b] = static_cast<float>(sum_of(row.q + 32 * b, 32));
   }
 }
 
 void quantize_q8_256(const float* x, std::byte* dst, std::int64_t n_cols) {
-  const Q8_256Row row(dst, n_cols);
-  auto* q = const_cast<std::int8_t*>(row.q);
-  for (std::int64_t b = 0; b < n_cols / 256; ++b) {
-    const_cast<float*>(row.d)[b] = quantize_block(x + 256 * b, q + 256 * b, 256);
-    for (std::int64_t g = 16 * b; g < 16 * b + 16; ++g) {
-      const_cast<std::int16_t*>(row.sums_16)[g] = static_cast<std::int16_t>(sum_of(q + 16 * g, 16));
-    }
-    for (std::int64_t g = 8 * b; g < 8 * b + 8; ++g) {
-      const_cast<std::int16_t*>(row.sums_32)[g] = static_cast<std::int16_t>(sum_of(q + 32 * g, 32));
-    }
+  const Q8_256Planes row(dst, n_cols);
+  for (std::int64_t b = 0; b < n_cols / 256; ++b) row.d[b] = quantize_block(x + 256 * b, row.q + 256 * b, 256);
+  for (std::int64_t g = 0; g < n_cols / 16; ++g) {
+    row.sums_16[g] = static_cast<std::int16_t>(sum_of(row.q + 16 * g, 16));
+  }
+  for (std::int64_t g = 0; g < n_cols / 32; ++g) {
+    row.sums_32[g] = static_cast<std::int16_t>(sum_of(row.q + 32 * g, 32));
   }
 }
 

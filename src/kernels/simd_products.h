@@ -1,0 +1,175 @@
+// simd_products.h: integer products of bytes, the few operations Highway 1.0.3 lacks. The only intrinsics of this room.
+#pragma once
+
+#include <type_traits>
+
+#include "kernels/simd.h"
+
+#if HWY_ARCH_X86
+#include <immintrin.h>
+#elif HWY_ARCH_ARM
+#include <arm_neon.h>
+#endif
+
+R1_BEFORE_SIMD();
+namespace r1::R1_SET {
+
+// On one register each: w in [0, 127], x in [-127, 127].
+//   pair_sums: 16-bit lane i = w[2i] * x[2i] + w[2i + 1] * x[2i + 1]
+//   add_products: 32-bit lane i = sum[i] + a[2i] * b[2i] + a[2i + 1] * b[2i + 1]
+//   apply_sign: x, negated where w < 0 and zero where w is (x86)
+using U8Part = hn::Vec<U8x32::Tag>;
+using I8Part = hn::Vec<I8x32::Tag>;
+using I16Part = hn::Vec<I16x16::Tag>;
+using I32Part = hn::Vec<I32x8::Tag>;
+
+#if HWY_TARGET == HWY_SSE4
+HWY_INLINE I16Part pair_sums(U8Part w, I8Part x) { return I16Part{_mm_maddubs_epi16(w.raw, x.raw)}; }
+HWY_INLINE I32Part add_products(I32Part sum, I16Part a, I16Part b) {
+  return I32Part{_mm_add_epi32(sum.raw, _mm_madd_epi16(a.raw, b.raw))};
+}
+HWY_INLINE I8Part apply_sign(I8Part x, I8Part w) { return I8Part{_mm_sign_epi8(x.raw, w.raw)}; }
+#elif HWY_ARCH_X86
+HWY_INLINE I16Part pair_sums(U8Part w, I8Part x) { return I16Part{_mm256_maddubs_epi16(w.raw, x.raw)}; }
+HWY_INLINE I32Part add_products(I32Part sum, I16Part a, I16Part b) {
+#if R1_HAVE_VNNI
+  return I32Part{_mm256_dpwssd_epi32(sum.raw, a.raw, b.raw)};
+#else
+  return I32Part{_mm256_add_epi32(sum.raw, _mm256_madd_epi16(a.raw, b.raw))};
+#endif
+}
+HWY_INLINE I8Part apply_sign(I8Part x, I8Part w) { return I8Part{_mm256_sign_epi8(x.raw, w.raw)}; }
+#elif HWY_ARCH_ARM_A64
+HWY_INLINE I16Part pair_sums(I8Part w, I8Part x) {
+  return I16Part{vpaddq_s16(vmull_s8(vget_low_s8(w.raw), vget_low_s8(x.raw)), vmull_high_s8(w.raw, x.raw))};
+}
+HWY_INLINE I16Part pair_sums(U8Part w, I8Part x) { return pair_sums(I8Part{vreinterpretq_s8_u8(w.raw)}, x); }
+HWY_INLINE I32Part add_products(I32Part sum, I16Part a, I16Part b) {
+  const int32x4_t low = vmull_s16(vget_low_s16(a.raw), vget_low_s16(b.raw));
+  return I32Part{vaddq_s32(sum.raw, vpaddq_s32(low, vmull_high_s16(a.raw, b.raw)))};
+}
+#endif
+
+HWY_INLINE I16x16 pair_sums(const U8x32& w, const I8x32& x) {
+  I16x16 sums;
+  for (int p = 0; p < I16x16::kParts; ++p) sums.part[p] = pair_sums(w.part[p], x.part[p]);
+  return sums;
+}
+
+HWY_INLINE I32x8 add_products(I32x8 sum, const I16x16& a, const I16x16& b) {
+  for (int p = 0; p < I32x8::kParts; ++p) sum.part[p] = add_products(sum.part[p], a.part[p], b.part[p]);
+  return sum;
+}
+
+// As above with w in [-128, 127]. x86 multiplies unsigned by signed bytes only: |w| times x with w's sign.
+HWY_INLINE I16x16 pair_sums(const I8x32& w, const I8x32& x) {
+  I16x16 sums;
+  for (int p = 0; p < I16x16::kParts; ++p) {
+#if HWY_ARCH_X86
+    const U8Part magnitude = hn::BitCast(U8x32::Tag(), hn::Abs(w.part[p]));
+    sums.part[p] = pair_sums(magnitude, apply_sign(x.part[p], w.part[p]));
+#else
+    sums.part[p] = pair_sums(w.part[p], x.part[p]);
+#endif
+  }
+  return sums;
+}
+
+// 32-bit lane i = sum[i] + the products of bytes 4i to 4i + 3.
+template <typename Weights>
+HWY_INLINE I32x8 add_byte_products(I32x8 sum, const Weights& w, const I8x32& x) {
+#if R1_HAVE_VNNI
+  if constexpr (std::is_same_v<Weights, U8x32>) {
+    return I32x8{{I32Part{_mm256_dpbusd_epi32(sum.part[0].raw, w.part[0].raw, x.part[0].raw)}}};
+  }
+#endif
+  return add_products(sum, pair_sums(w, x), set<I16x16>(1));
+}
+
+// Eight half floats from eight places.
+HWY_INLINE F32x8 halves_to_float(std::uint16_t a, std::uint16_t b, std::uint16_t c, std::uint16_t d, std::uint16_t e,
+                                 std::uint16_t f, std::uint16_t g, std::uint16_t h) {
+#if HWY_ARCH_X86 && HWY_TARGET != HWY_SSE4
+  // Inserted one by one: stored singly and loaded together they would wait for the stores to reach the cache.
+  const __m128i halves =
+      _mm_set_epi16(static_cast<short>(h), static_cast<short>(g), static_cast<short>(f), static_cast<short>(e),
+                    static_cast<short>(d), static_cast<short>(c), static_cast<short>(b), static_cast<short>(a));
+  return F32x8{{hn::Vec<F32x8::Tag>{_mm256_cvtph_ps(halves)}}};
+#else
+  const std::uint16_t halves[8] = {a, b, c, d, e, f, g, h};
+  F32x8 v;
+  for (int p = 0; p < F32x8::kParts; ++p) v.part[p] = halves_to_float_part<F32x8>(halves + p * F32x8::kPartLanes);
+  return v;
+#endif
+}
+
+// Lanes 0 to 3 (or 4 to 7) of a, then of b.
+template <bool kLower, typename V>
+HWY_INLINE V join_quads(const V& a, const V& b) {
+  const typename V::Tag tag;
+  V v;
+  if constexpr (V::kParts == 1) {
+    v.part[0] =
+        kLower ? hn::ConcatLowerLower(tag, b.part[0], a.part[0]) : hn::ConcatUpperUpper(tag, b.part[0], a.part[0]);
+  } else {
+    v.part[0] = a.part[kLower ? 0 : 1];
+    v.part[1] = b.part[kLower ? 0 : 1];
+  }
+  return v;
+}
+
+template <typename V>
+HWY_INLINE V add_quads(const V& a, const V& b) {
+  return add(join_quads<true>(a, b), join_quads<false>(a, b));
+}
+
+// Within each four lanes: a[0], b[0], a[1], b[1] for kLower, else a[2], b[2], a[3], b[3].
+template <bool kLower, typename V>
+HWY_INLINE V interleave(const V& a, const V& b) {
+  V v;
+  for (int p = 0; p < V::kParts; ++p) {
+    v.part[p] = kLower ? hn::InterleaveLower(a.part[p], b.part[p])
+                       : hn::InterleaveUpper(typename V::Tag(), a.part[p], b.part[p]);
+  }
+  return v;
+}
+
+// Within each four lanes: a[0], a[1], b[0], b[1] for kLower, else a[2], a[3], b[2], b[3].
+template <bool kLower, typename V>
+HWY_INLINE V interleave_pairs(const V& a, const V& b) {
+  using Wide = Vector<std::uint64_t, 4>;
+  return bit_cast<V>(interleave<kLower>(bit_cast<Wide>(a), bit_cast<Wide>(b)));
+}
+
+// Eight vectors of eight lanes: lane r of the result is the sum of v[r]'s lanes, added as plain_floats.h says: i and
+// i + 4, then + 2, then + 1. 7 additions and 14 shuffles where a vector is one register.
+template <typename V>
+HWY_INLINE V add_across(const V (&v)[8]) {
+  V pairs[2];
+  for (int i = 0; i < 2; ++i) {
+    const V even = add_quads(v[2 * i], v[2 * i + 4]), odd = add_quads(v[2 * i + 1], v[2 * i + 5]);
+    pairs[i] = add(interleave<true>(even, odd), interleave<false>(even, odd));
+  }
+  return add(interleave_pairs<true>(pairs[0], pairs[1]), interleave_pairs<false>(pairs[0], pairs[1]));
+}
+
+// Afterwards vector i holds lane i of what the eight were, in their order.
+HWY_INLINE void transpose(U32x8 (&v)[8]) {
+  U32x8 quads[2][4];  // [rows 0-3 or 4-7][i]: lane i of four rows, then their lane i + 4
+  for (int half = 0; half < 2; ++half) {
+    const U32x8* rows = v + 4 * half;
+    for (int i = 0; i < 2; ++i) {
+      const U32x8 even = i == 0 ? interleave<true>(rows[0], rows[1]) : interleave<false>(rows[0], rows[1]);
+      const U32x8 odd = i == 0 ? interleave<true>(rows[2], rows[3]) : interleave<false>(rows[2], rows[3]);
+      quads[half][2 * i] = interleave_pairs<true>(even, odd);
+      quads[half][2 * i + 1] = interleave_pairs<false>(even, odd);
+    }
+  }
+  for (int i = 0; i < 4; ++i) {
+    v[i] = join_quads<true>(quads[0][i], quads[1][i]);
+    v[i + 4] = join_quads<false>(quads[0][i], quads[1][i]);
+  }
+}
+
+}  // namespace r1::R1_SET
+R1_AFTER_SIMD();
