@@ -19,6 +19,7 @@ using Action = std::function<Status()>;
 
 // Added to the command line in the order of apps/command_line.cpp.
 void add_inspect(CLI::App& app, Action& action);
+void add_synth(CLI::App& app, Action& action);
 void add_tokenize(CLI::App& app, Action& action);
 void add_pull(CLI::App& app, Action& action);
 void add_list(CLI::App& app, Action& action);
