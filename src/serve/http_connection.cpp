@@ -139,7 +139,7 @@ class HttpWaker::Target {
 };
 
 void HttpWaker::wake() const {
-  if (target_->posted.exchange(true)) return;
+  if (!target_ || target_->posted.exchange(true)) return;
   const auto io = target_->io.lock();
   if (!io) return;
   asio::post(*io, [weak = std::weak_ptr<Target>(target_)] {
@@ -319,6 +319,7 @@ awaitable<bool> HttpConnection::send_response(const HttpResponse& response, cons
 // From then on the status is 200; should the answer fail after all, the connection breaks, which no client takes for
 // success.
 awaitable<bool> HttpConnection::send_deferred(std::unique_ptr<HttpDeferred> deferred, const Incoming& incoming) {
+  const std::vector<HttpHeader> headers = std::move(deferred->headers);
   std::optional<HttpResponse> response;
   std::string piece;
   bool head_sent = false;
@@ -329,7 +330,7 @@ awaitable<bool> HttpConnection::send_deferred(std::unique_ptr<HttpDeferred> defe
     const bool woken = co_await wait_until(keep_alive_at);
     if (gone_) co_return false;
     if (woken) continue;
-    if (!head_sent && !co_await write(body_head("application/json", incoming))) co_return false;
+    if (!head_sent && !co_await write(body_head("application/json", headers, incoming))) co_return false;
     head_sent = true;
     begin_piece(piece);
     piece += '\n';
@@ -337,6 +338,7 @@ awaitable<bool> HttpConnection::send_deferred(std::unique_ptr<HttpDeferred> defe
     keep_alive_at = after_ms(all_.options.keep_alive_ms);
   }
   deferred.reset();
+  response->headers.insert(response->headers.end(), headers.begin(), headers.end());
   if (!head_sent) co_return co_await send_response(*response, incoming);
   if (response->status != 200) co_return false;
   begin_piece(piece);
@@ -348,7 +350,7 @@ awaitable<bool> HttpConnection::send_deferred(std::unique_ptr<HttpDeferred> defe
 awaitable<bool> HttpConnection::send_stream(std::unique_ptr<HttpStream> stream, const Incoming& incoming) {
   using Progress = HttpStream::Progress;
   const Counted streaming(all_.n_streaming);
-  if (!co_await write(body_head("text/event-stream; charset=utf-8", incoming))) co_return false;
+  if (!co_await write(body_head("text/event-stream; charset=utf-8", stream->headers, incoming))) co_return false;
   std::string piece;
   Time keep_alive_at = after_ms(all_.options.keep_alive_ms);
   for (Progress progress = Progress::kMore; progress != Progress::kDone;) {
@@ -379,8 +381,10 @@ awaitable<bool> HttpConnection::send_stream(std::unique_ptr<HttpStream> stream, 
 }
 
 // The header of a body whose length is not known yet.
-std::string HttpConnection::body_head(std::string_view content_type, const Incoming& incoming) const {
+std::string HttpConnection::body_head(std::string_view content_type, const std::vector<HttpHeader>& headers,
+                                      const Incoming& incoming) const {
   std::string head = head_of(200, content_type);
+  for (const HttpHeader& header : headers) append_header(head, header.name, header.value);
   append_header(head, "Cache-Control", "no-cache, no-transform");
   append_header(head, "X-Accel-Buffering", "no");  // nginx would hold events back
   if (incoming.can_chunk) append_header(head, "Transfer-Encoding", "chunked");

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
@@ -67,7 +68,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   boost::asio::awaitable<bool> send_stream(std::unique_ptr<HttpStream> stream, const Incoming& incoming);
 
   enum class Piece { kMiddle, kLast };
-  std::string body_head(std::string_view content_type, const Incoming& incoming) const;
+  std::string body_head(std::string_view content_type, const std::vector<HttpHeader>& headers,
+                        const Incoming& incoming) const;
   boost::asio::awaitable<bool> write_piece(std::string& piece, Piece which, const Incoming& incoming);
   boost::asio::awaitable<bool> write(std::string_view bytes);  // false: not delivered, the client has gone
   boost::asio::awaitable<bool> wait_until(boost::asio::steady_timer::time_point time);

@@ -41,6 +41,7 @@ class HttpDeferred {
  public:
   virtual ~HttpDeferred() = default;
   virtual std::optional<HttpResponse> advance() = 0;  // empty: not yet, wake me
+  std::vector<HttpHeader> headers;                    // beyond what every answer has
 };
 
 class HttpStream {
@@ -55,6 +56,7 @@ class HttpStream {
   virtual Progress advance(std::string& out) = 0;
   // Appends the last words of a stream that the stopping server cuts short.
   virtual void interrupt(std::string& out) = 0;
+  std::vector<HttpHeader> headers;
 };
 
 using HttpReply = std::variant<HttpResponse, std::unique_ptr<HttpDeferred>, std::unique_ptr<HttpStream>>;
@@ -64,7 +66,7 @@ using HttpReply = std::variant<HttpResponse, std::unique_ptr<HttpDeferred>, std:
 class HttpWaker {
  public:
   class Target;  // http_connection.cpp's
-  explicit HttpWaker(std::shared_ptr<Target> target) : target_(std::move(target)) {}
+  explicit HttpWaker(std::shared_ptr<Target> target) : target_(std::move(target)) {}  // null: wakes nobody
   void wake() const;
 
  private:

@@ -30,7 +30,7 @@ TEST(JsonWriter, BrokenUtf8BecomesTheReplacementCharacter) {
                     "b"),
             "\"a\xEF\xBF\xBD"
             "b\"");
-  EXPECT_EQ(written("\xe4\xbd"), "\"\xEF\xBF\xBD\xEF\xBF\xBD\"");
+  EXPECT_EQ(written("\xe4\xbd"), "\"\xEF\xBF\xBD\"");
   EXPECT_EQ(written("\xed\xa0\x80").find("\xed\xa0"), std::string::npos) << "a surrogate is not a character";
   EXPECT_EQ(written("\xf4\x90\x80\x80").find('\xf4'), std::string::npos) << "nothing is above U+10FFFF";
   EXPECT_EQ(written("\xc0\xaf").find('\xc0'), std::string::npos) << "overlong";

@@ -1,0 +1,304 @@
+// answer_wire.cpp: written by appending; the part that all chunks share is made once.
+#include "serve/answer_wire.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include <fmt/format.h>
+
+#include "serve/json_writer.h"
+
+namespace r1 {
+namespace {
+
+// {"id":…,"object":…,"created":…,"model":…,"system_fingerprint":… without the closing brace.
+std::string head_json(const AnswerHead& head, std::string_view object) {
+  std::string json = R"({"id":)";
+  append_json_string(json, head.id);
+  json += fmt::format(R"(,"object":"{}","created":{},"model":)", object, head.created_s);
+  append_json_string(json, head.model);
+  json += R"(,"system_fingerprint":)";
+  append_json_string(json, head.fingerprint);
+  return json;
+}
+
+void append_number(std::string& out, int number) { fmt::format_to(std::back_inserter(out), "{}", number); }
+
+void append_usage(std::string& out, const UsageReport& usage) {
+  fmt::format_to(std::back_inserter(out),
+                 R"({{"prompt_tokens":{},"completion_tokens":{},"total_tokens":{},)"
+                 R"("prompt_tokens_details":{{"cached_tokens":{}}},)"
+                 R"("completion_tokens_details":{{"reasoning_tokens":{}}},)"
+                 R"("prompt_cache_hit_tokens":{},"prompt_cache_miss_tokens":{}}})",
+                 usage.prompt_tokens, usage.completion_tokens, usage.prompt_tokens + usage.completion_tokens,
+                 usage.cached_tokens, usage.reasoning_tokens, usage.cached_tokens,
+                 usage.prompt_tokens - usage.cached_tokens);
+}
+
+void append_usage_or_null(std::string& out, const std::optional<UsageReport>& usage) {
+  out += R"(,"usage":)";
+  if (usage)
+    append_usage(out, *usage);
+  else
+    out += "null";
+}
+
+void append_finish_reason(std::string& out, std::string_view reason) {
+  out += R"(,"finish_reason":)";
+  if (reason.empty())
+    out += "null";
+  else
+    append_json_string(out, reason);
+}
+
+void append_logprob(std::string& out, float logprob) {
+  // DeepSeek's figure for what is off the scale; JSON has no infinity.
+  fmt::format_to(std::back_inserter(out), "{:.6g}", logprob > -9999.0f ? logprob : -9999.0f);
+}
+
+void append_token(std::string& out, std::string_view bytes, float logprob) {
+  out += R"("token":)";
+  append_json_string(out, bytes);
+  out += R"(,"logprob":)";
+  append_logprob(out, logprob);
+  out += R"(,"bytes":[)";
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    if (i > 0) out += ',';
+    append_number(out, static_cast<unsigned char>(bytes[i]));
+  }
+  out += ']';
+}
+
+void append_tokens(std::string& out, const std::vector<TokenReport>& tokens) {
+  out += '[';
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    out += i > 0 ? ",{" : "{";
+    append_token(out, tokens[i].bytes, tokens[i].logprob);
+    out += R"(,"top_logprobs":[)";
+    for (std::size_t j = 0; j < tokens[i].top.size(); ++j) {
+      out += j > 0 ? ",{" : "{";
+      append_token(out, tokens[i].top[j].bytes, tokens[i].top[j].logprob);
+      out += '}';
+    }
+    out += "]}";
+  }
+  out += ']';
+}
+
+std::size_t n_characters(std::string_view utf8) {
+  return static_cast<std::size_t>(std::count_if(utf8.begin(), utf8.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+class Chunks : public AnswerWire {
+ protected:
+  Chunks(const AnswerHead& head, std::string_view chunk_object, std::string_view whole_object)
+      : whole_head_(head_json(head, whole_object)),
+        chunk_head_("data: " + head_json(head, chunk_object) + R"(,"choices":[)") {}
+
+  void usage_only(std::string& out, const UsageReport& usage) override {
+    out += chunk_head_;
+    end_chunk(out, usage);
+  }
+
+  void begin_choice(std::string& out, int index) const {
+    out += chunk_head_;
+    out += R"({"index":)";
+    append_number(out, index);
+  }
+  static void end_choice(std::string& out, std::string_view finish_reason, const std::optional<UsageReport>& usage) {
+    append_finish_reason(out, finish_reason);
+    out += '}';
+    end_chunk(out, usage);
+  }
+
+  std::string body(const std::string& choices, const UsageReport& usage) const {
+    std::string out = whole_head_ + R"(,"choices":[)" + choices + ']';
+    append_usage_or_null(out, usage);
+    return out + '}';
+  }
+
+ private:
+  static void end_chunk(std::string& out, const std::optional<UsageReport>& usage) {
+    out += ']';
+    append_usage_or_null(out, usage);
+    out += "}\n\n";
+  }
+
+  const std::string whole_head_, chunk_head_;
+};
+
+// ---- /chat/completions
+// -----------------------------------------------------------------------------------------------
+
+class ChatWire final : public Chunks {
+ public:
+  ChatWire(const AnswerHead& head, ChatWireOptions options)
+      : Chunks(head, "chat.completion.chunk", "chat.completion"), options_(options) {}
+
+  void begin(std::string& out, int index) override {
+    begin_choice(out, index);
+    out += options_.thinks ? R"(,"delta":{"role":"assistant","content":null,"reasoning_content":""},"logprobs":null)"
+                           : R"(,"delta":{"role":"assistant","content":"","reasoning_content":null},"logprobs":null)";
+    end_choice(out, "", std::nullopt);
+  }
+
+  void piece(std::string& out, const AnswerPiece& piece, const std::optional<UsageReport>& usage) override {
+    if (!piece.text.thinking.empty()) {
+      begin_choice(out, piece.index);
+      out += R"(,"delta":{"content":null,"reasoning_content":)";
+      append_json_string(out, piece.text.thinking);
+      out += '}';
+      append_logprobs(out, nullptr, &piece.thinking_tokens);
+      end_choice(out, "", std::nullopt);
+    }
+    if (!piece.text.answer.empty()) {
+      begin_choice(out, piece.index);
+      out += R"(,"delta":{"content":)";
+      append_json_string(out, piece.text.answer);
+      out += R"(,"reasoning_content":null})";
+      append_logprobs(out, &piece.answer_tokens, nullptr);
+      end_choice(out, "", std::nullopt);
+    }
+    if (!piece.finish_reason.empty()) {
+      begin_choice(out, piece.index);
+      out += R"(,"delta":{"content":"","reasoning_content":null},"logprobs":null)";
+      end_choice(out, piece.finish_reason, usage);
+    }
+  }
+
+  std::string whole(const std::vector<AnswerPiece>& answers, const UsageReport& usage) override {
+    std::string choices;
+    for (const AnswerPiece& answer : answers) {
+      if (!choices.empty()) choices += ',';
+      choices += R"({"index":)";
+      append_number(choices, answer.index);
+      choices += R"(,"message":{"role":"assistant","content":)";
+      append_json_string(choices, answer.text.answer);
+      choices += R"(,"reasoning_content":)";
+      if (options_.thinks || !answer.text.thinking.empty())
+        append_json_string(choices, answer.text.thinking);
+      else
+        choices += "null";
+      choices += R"(,"refusal":null})";
+      append_logprobs(choices, &answer.answer_tokens, &answer.thinking_tokens);
+      append_finish_reason(choices, answer.finish_reason);
+      choices += '}';
+    }
+    return body(choices, usage);
+  }
+
+ private:
+  void append_logprobs(std::string& out, const std::vector<TokenReport>* content,
+                       const std::vector<TokenReport>* thinking) const {
+    if (!options_.logprobs) {
+      out += R"(,"logprobs":null)";
+      return;
+    }
+    const auto append = [&](const std::vector<TokenReport>* tokens) {
+      if (tokens != nullptr)
+        append_tokens(out, *tokens);
+      else
+        out += "null";
+    };
+    out += R"(,"logprobs":{"content":)";
+    append(content);
+    out += R"(,"reasoning_content":)";
+    append(thinking);
+    out += R"(,"refusal":null})";
+  }
+
+  const ChatWireOptions options_;
+};
+
+// ---- /completions
+// ----------------------------------------------------------------------------------------------------
+
+class TextWire final : public Chunks {
+ public:
+  TextWire(const AnswerHead& head, TextWireOptions options)
+      : Chunks(head, "text_completion", "text_completion"), options_(std::move(options)) {}
+
+  void begin(std::string& out, int index) override {
+    if (static_cast<std::size_t>(index) >= offsets_.size()) offsets_.resize(static_cast<std::size_t>(index) + 1, 0);
+    if (!options_.echoed.empty()) append_choice(out, index, options_.echoed, {}, "", std::nullopt);
+  }
+
+  void piece(std::string& out, const AnswerPiece& piece, const std::optional<UsageReport>& usage) override {
+    append_choice(out, piece.index, piece.text.answer, piece.answer_tokens, piece.finish_reason, usage);
+  }
+
+  std::string whole(const std::vector<AnswerPiece>& answers, const UsageReport& usage) override {
+    std::string choices;
+    for (const AnswerPiece& answer : answers) {
+      if (!choices.empty()) choices += ',';
+      choices += R"({"index":)";
+      append_number(choices, answer.index);
+      choices += R"(,"text":)";
+      append_json_string(choices, options_.echoed + answer.text.answer);
+      append_logprobs(choices, answer.answer_tokens, n_characters(options_.echoed));
+      append_finish_reason(choices, answer.finish_reason);
+      choices += '}';
+    }
+    return body(choices, usage);
+  }
+
+ private:
+  void append_choice(std::string& out, int index, std::string_view text, const std::vector<TokenReport>& tokens,
+                     std::string_view finish_reason, const std::optional<UsageReport>& usage) {
+    begin_choice(out, index);
+    out += R"(,"text":)";
+    append_json_string(out, text);
+    std::size_t& offset = offsets_[static_cast<std::size_t>(index)];
+    append_logprobs(out, tokens, offset);
+    offset += n_characters(text);
+    end_choice(out, finish_reason, usage);
+  }
+
+  // OpenAI's older form: parallel arrays, and where in the text each token begins.
+  void append_logprobs(std::string& out, const std::vector<TokenReport>& tokens, std::size_t offset) const {
+    if (!options_.logprobs) {
+      out += R"(,"logprobs":null)";
+      return;
+    }
+    std::string texts, logprobs, tops, offsets;
+    for (const TokenReport& token : tokens) {
+      const char* const comma = texts.empty() ? "" : ",";
+      append_json_string(texts += comma, token.bytes);
+      append_logprob(logprobs += comma, token.logprob);
+      fmt::format_to(std::back_inserter(offsets += comma), "{}", offset);
+      offset += n_characters(token.bytes);
+      append_alternatives(tops += comma, token);
+    }
+    fmt::format_to(std::back_inserter(out),
+                   R"(,"logprobs":{{"tokens":[{}],"token_logprobs":[{}],"top_logprobs":[{}],"text_offset":[{}]}})",
+                   texts, logprobs, tops, offsets);
+  }
+
+  static void append_alternatives(std::string& out, const TokenReport& token) {
+    out += '{';
+    for (std::size_t i = 0; i < token.top.size(); ++i) {
+      if (i > 0) out += ',';
+      append_json_string(out, token.top[i].bytes);
+      out += ':';
+      append_logprob(out, token.top[i].logprob);
+    }
+    out += '}';
+  }
+
+  const TextWireOptions options_;
+  std::vector<std::size_t> offsets_;  // [n] characters of text so far
+};
+
+}  // namespace
+
+std::unique_ptr<AnswerWire> chat_wire(const AnswerHead& head, ChatWireOptions options) {
+  return std::make_unique<ChatWire>(head, options);
+}
+
+std::unique_ptr<AnswerWire> text_wire(const AnswerHead& head, TextWireOptions options) {
+  return std::make_unique<TextWire>(head, std::move(options));
+}
+
+void append_event(std::string& out, std::string_view json) { out.append("data: ").append(json).append("\n\n"); }
+
+}  // namespace r1

@@ -1,0 +1,56 @@
+// answer_wire.h: the JSON of answers, byte by byte: chunks of a stream and whole bodies, of /chat/completions and of
+// /completions.
+//
+// One body serves both dialects. DeepSeek's: bare UUIDs, reasoning_content beside content (one of them null), both
+// spellings of the cached tokens, the usage in the chunk that carries the finish_reason. OpenAI's: refusal, and the
+// usage in a chunk of its own with no choices when include_usage asks for it. Exactly one chunk carries the usage,
+// since clients add up what they see.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "serve/completion_request.h"
+#include "serve/generation.h"
+
+namespace r1 {
+
+// What every chunk of an answer repeats.
+struct AnswerHead {
+  std::string id, model, fingerprint;
+  std::int64_t created_s = 0;
+};
+
+class AnswerWire {
+ public:
+  virtual ~AnswerWire() = default;
+
+  // A stream: begin() once for each answer, pieces, then end() and "[DONE]". Each appends whole events.
+  virtual void begin(std::string& out, int index) = 0;
+  virtual void piece(std::string& out, const AnswerPiece& piece, const std::optional<UsageReport>& usage) = 0;
+  virtual void usage_only(std::string& out, const UsageReport& usage) = 0;
+
+  // The same as one body, from all pieces of each answer put together.
+  virtual std::string whole(const std::vector<AnswerPiece>& answers, const UsageReport& usage) = 0;
+};
+
+struct ChatWireOptions {
+  bool thinks = false;  // answers begin as thinking
+  bool logprobs = false;
+};
+std::unique_ptr<AnswerWire> chat_wire(const AnswerHead& head, ChatWireOptions options);
+
+struct TextWireOptions {
+  std::string echoed;  // what each text begins with
+  bool logprobs = false;
+};
+std::unique_ptr<AnswerWire> text_wire(const AnswerHead& head, TextWireOptions options);
+
+// One server-sent event.
+void append_event(std::string& out, std::string_view json);
+
+}  // namespace r1

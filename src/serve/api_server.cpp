@@ -1,0 +1,305 @@
+// api_server.cpp: the table of routes and what each does; a request's walk starts at post_chat.
+#include "serve/api_server.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
+#include <random>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+#include "serve/answer_reply.h"
+#include "serve/answer_wire.h"
+#include "serve/generation.h"
+#include "serve/page.h"
+#include "serve/parameters.h"
+
+namespace r1 {
+namespace {
+
+// A completion that names no limit gets OpenAI's; a chat runs to its end.
+constexpr int kTextMaxTokens = 16;
+
+// Scripts and styles come from this server only, and no text becomes markup; nothing may frame the page.
+constexpr std::string_view kContentSecurityPolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+
+std::uint64_t random_seed() {
+  std::random_device device;
+  return std::uint64_t{device()} << 32 | device();
+}
+
+HttpResponse refusal(const ApiError& error) {
+  return error_response(error.status, error.message, error.param, error.code);
+}
+
+HttpResponse json_response(const OrderedJson& body) {
+  HttpResponse response;
+  response.headers.push_back({"Cache-Control", "no-store"});
+  response.body = body.dump();
+  return response;
+}
+
+// The same name, the same fingerprint (FNV-1a); clients only compare it.
+std::string fingerprint_of(std::string_view name) {
+  std::uint64_t hash = 14695981039346656037u;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  return fmt::format("fp_{:010x}", hash & 0xFFFFFFFFFFu);
+}
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  const char lower = static_cast<char>(c | 0x20);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+std::string percent_decoded(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool is_escape =
+        text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0;
+    out += is_escape ? static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2])) : text[i];
+    if (is_escape) i += 2;
+  }
+  return out;
+}
+
+// A route's path, or a prefix when it ends in '/' and is not the root.
+bool matches(std::string_view route, std::string_view path) {
+  if (route.size() > 1 && route.ends_with('/')) return path.size() > route.size() && path.starts_with(route);
+  return path == route;
+}
+
+std::optional<ApiError> check_against_model(const CompletionRequest& request, const ServedModel& model) {
+  const int vocab_size = model.tokenizer->vocab_size();
+  for (const LogitBias& bias : request.sampling.logit_bias) {
+    if (bias.id >= vocab_size)
+      return ApiError{422, fmt::format("'logit_bias' names token {}, the model has {}", bias.id, vocab_size),
+                      "logit_bias", "out_of_range"};
+  }
+  for (const int id : request.prompt_ids) {
+    if (id >= vocab_size)
+      return ApiError{422, fmt::format("'prompt' has token {}, the model has {}", id, vocab_size), "prompt",
+                      "out_of_range"};
+  }
+  return std::nullopt;
+}
+
+Prompt text_prompt(const ServedModel& model, const CompletionRequest& request) {
+  Prompt prompt;
+  prompt.ids = request.prompt_ids;
+  if (!prompt.ids.empty()) return prompt;
+  if (model.tokenizer->adds_bos()) prompt.ids.push_back(model.tokenizer->bos_id());
+  const std::vector<int> ids = model.tokenizer->encode(request.prompt);
+  prompt.ids.insert(prompt.ids.end(), ids.begin(), ids.end());
+  return prompt;
+}
+
+OrderedJson model_json(const ServedModel& model, std::int64_t created_s) {
+  return {{"id", model.name},
+          {"object", "model"},
+          {"created", created_s},
+          {"owned_by", "r1.cpp"},
+          {"context_length", model.engine->context_length()}};
+}
+
+}  // namespace
+
+struct ApiServer::Call {
+  const HttpRequest& request;
+  const HttpWaker& waker;
+  std::string_view route;  // the path in the table that matched
+};
+
+ApiServer::ApiServer(std::vector<ServedModel> models, AccessOptions access)
+    : models_(std::move(models)),
+      access_(std::move(access)),
+      started_s_(std::time(nullptr)),
+      ids_(random_seed(), static_cast<std::uint64_t>(getpid())) {}
+
+const std::vector<ApiServer::Route>& ApiServer::routes() {
+  static const std::vector<Route> all = [] {
+    std::vector<Route> table = {
+        {"POST", "/v1/chat/completions", &ApiServer::post_chat},
+        {"POST", "/chat/completions", &ApiServer::post_chat},
+        {"POST", "/v1/completions", &ApiServer::post_text},
+        {"POST", "/completions", &ApiServer::post_text},
+        {"GET", "/v1/models", &ApiServer::get_models},
+        {"GET", "/models", &ApiServer::get_models},
+        {"GET", "/v1/models/", &ApiServer::get_model},
+        {"GET", "/models/", &ApiServer::get_model},
+        {"GET", "/health", &ApiServer::get_health},
+    };
+    for (const PageFile& file : page_files()) table.push_back({"GET", file.path, &ApiServer::get_page_file});
+    return table;
+  }();
+  return all;
+}
+
+HttpReply ApiServer::handle(const HttpRequest& request, const HttpWaker& waker) {
+  if (auto refused = check_access(request, access_)) return *std::move(refused);
+  HttpReply reply = dispatch({request, waker, {}});
+  const std::vector<HttpHeader> cors = cors_headers(request, access_);
+  const auto append_cors = [&](auto& answer) { answer.headers.insert(answer.headers.end(), cors.begin(), cors.end()); };
+  if (auto* response = std::get_if<HttpResponse>(&reply)) append_cors(*response);
+  if (auto* deferred = std::get_if<std::unique_ptr<HttpDeferred>>(&reply)) append_cors(**deferred);
+  if (auto* stream = std::get_if<std::unique_ptr<HttpStream>>(&reply)) append_cors(**stream);
+  return reply;
+}
+
+HttpReply ApiServer::dispatch(const Call& call) {
+  const HttpRequest& request = call.request;
+  std::string allowed;
+  for (const Route& route : routes()) {
+    if (!matches(route.path, request.path)) continue;
+    const bool is_get = route.method == "GET";
+    if (request.method == route.method || (is_get && request.method == "HEAD"))
+      return (this->*route.answer)({request, call.waker, route.path});
+    allowed += fmt::format("{}{}", is_get ? "GET, HEAD" : route.method, ", OPTIONS");
+  }
+  if (allowed.empty()) return error_response(404, fmt::format("there is no {} here", request.path), "", "not_found");
+  HttpResponse response =
+      request.method == "OPTIONS"
+          ? HttpResponse{204, "", {}, ""}
+          : error_response(405, fmt::format("{} takes {}", request.path, allowed), "", "method_not_allowed");
+  response.headers.push_back({"Allow", allowed});
+  return response;
+}
+
+HttpReply ApiServer::post_chat(const Call& call) {
+  CompletionRequest request;
+  const auto read = read_request(call, /*is_chat=*/true, request);
+  if (const auto* error = std::get_if<ApiError>(&read)) return refusal(*error);
+  const ServedModel& model = *std::get<const ServedModel*>(read);
+  auto prompt = model.chat_template->render(request.messages);
+  if (!prompt.ok()) return error_response(400, prompt.error().message, "messages", "invalid_value");
+  return generate(call, model, request, *prompt, /*is_chat=*/true);
+}
+
+HttpReply ApiServer::post_text(const Call& call) {
+  CompletionRequest request;
+  request.max_tokens = kTextMaxTokens;
+  const auto read = read_request(call, /*is_chat=*/false, request);
+  if (const auto* error = std::get_if<ApiError>(&read)) return refusal(*error);
+  const ServedModel& model = *std::get<const ServedModel*>(read);
+  return generate(call, model, request, text_prompt(model, request), /*is_chat=*/false);
+}
+
+// The model is looked up first: its sampling is what the request's parameters change.
+std::variant<const ServedModel*, ApiError> ApiServer::read_request(const Call& call, bool is_chat,
+                                                                   CompletionRequest& request) {
+  const auto body = parse_json(call.request.body, "the body");
+  if (!body.ok()) return ApiError{400, body.error().message, "", "invalid_json"};
+  const auto name = json_string(*body, "model", "");
+  if (!name.ok()) return ApiError{400, name.error().message, "model", "invalid_type"};
+  const ServedModel* model = find_model(*name);
+  if (model == nullptr)
+    return ApiError{404, fmt::format("there is no model '{}' here; GET /v1/models lists those that are", *name),
+                    "model", "model_not_found"};
+  request.sampling = model->sampling;
+  if (auto error = read_parameters(*body, is_chat ? chat_parameters() : text_parameters(), request)) return *error;
+  if (auto error = check_against_model(request, *model)) return *error;
+  if (!request.seed) request.seed = static_cast<std::int64_t>(ids_.bits() >> 1);
+  return model;
+}
+
+HttpReply ApiServer::generate(const Call& call, const ServedModel& model, const CompletionRequest& request,
+                              const Prompt& prompt, bool is_chat) {
+  const int n_prompt = static_cast<int>(prompt.ids.size()), context = model.engine->context_length();
+  const std::string_view param = is_chat ? "messages" : "prompt";
+  if (n_prompt == 0) return error_response(400, "the prompt is empty", param, "invalid_value");
+  if (n_prompt >= context) {
+    return error_response(
+        400,
+        fmt::format("the prompt is {} tokens long and this model's context holds {}, the answer among "
+                    "them",
+                    n_prompt, context),
+        param, "context_length_exceeded");
+  }
+  auto generation = Generation::start(model, request, prompt, [waker = call.waker] { waker.wake(); });
+  if (!generation.ok()) return engine_failure(generation.error());
+
+  const AnswerHead head{new_uuid(), model.name, fingerprint_of(model.name), std::time(nullptr)};
+  std::string echoed = request.echo ? model.tokenizer->decode(prompt.ids) : "";
+  auto wire = is_chat ? chat_wire(head, {.thinks = prompt.in_thinking(), .logprobs = request.logprobs})
+                      : text_wire(head, {.echoed = std::move(echoed), .logprobs = request.logprobs});
+  if (request.stream) return std::make_unique<AnswerEvents>(std::move(*generation), std::move(wire), request);
+  return std::make_unique<WholeAnswer>(std::move(*generation), std::move(wire), request);
+}
+
+HttpReply ApiServer::get_models(const Call& /*call*/) {
+  OrderedJson list = OrderedJson::array();
+  for (const ServedModel& model : models_) list.push_back(model_json(model, started_s_));
+  return json_response({{"object", "list"}, {"data", list}});
+}
+
+HttpReply ApiServer::get_model(const Call& call) {
+  const std::string name = percent_decoded(std::string_view(call.request.path).substr(call.route.size()));
+  const ServedModel* model = find_model(name);
+  if (model == nullptr)
+    return error_response(404, fmt::format("there is no model '{}' here", name), "", "model_not_found");
+  return json_response(model_json(*model, started_s_));
+}
+
+HttpReply ApiServer::get_health(const Call& /*call*/) {
+  OrderedJson models = OrderedJson::array();
+  for (const ServedModel& model : models_) {
+    const EngineStats stats = model.engine->stats();
+    models.push_back({{"id", model.name},
+                      {"running", stats.n_running},
+                      {"waiting", stats.n_waiting},
+                      {"prompt_tokens", stats.prompt_tokens},
+                      {"cached_tokens", stats.cached_tokens},
+                      {"completion_tokens", stats.completion_tokens},
+                      {"kv_blocks_total", stats.kv_blocks_total},
+                      {"kv_blocks_free", stats.kv_blocks_free}});
+  }
+  OrderedJson body = {{"status", "ok"}, {"uptime_s", std::time(nullptr) - started_s_}, {"models", models}};
+  if (server_ != nullptr) {
+    const HttpServerStats stats = server_->stats();
+    body["http"] = {{"connections", stats.n_connections},
+                    {"answering", stats.n_answering},
+                    {"streaming", stats.n_streaming},
+                    {"requests", stats.requests},
+                    {"clients_gone", stats.clients_gone}};
+  }
+  return json_response(body);
+}
+
+HttpReply ApiServer::get_page_file(const Call& call) {
+  const auto files = page_files();
+  const auto file = std::find_if(files.begin(), files.end(), [&](const auto& each) { return each.path == call.route; });
+  HttpResponse response;
+  response.headers = {{"Cache-Control", "no-cache"},
+                      {"ETag", std::string(file->etag)},
+                      {"Content-Security-Policy", std::string(kContentSecurityPolicy)},
+                      {"Referrer-Policy", "no-referrer"},
+                      {"Cross-Origin-Opener-Policy", "same-origin"}};
+  if (call.request.header("If-None-Match") == file->etag) {
+    response.status = 304;
+    return response;
+  }
+  response.content_type = std::string(file->content_type);
+  response.body = std::string(file->content);
+  return response;
+}
+
+const ServedModel* ApiServer::find_model(std::string_view name) const {
+  if (name.empty()) return &models_.front();
+  const auto model = std::find_if(models_.begin(), models_.end(), [&](const auto& each) { return each.name == name; });
+  return model == models_.end() ? nullptr : &*model;
+}
+
+// Version 4 (RFC 9562), as DeepSeek's ids are.
+std::string ApiServer::new_uuid() {
+  const std::uint64_t high = (ids_.bits() & 0xFFFFFFFFFFFF0FFFu) | 0x4000u;
+  const std::uint64_t low = (ids_.bits() & 0x3FFFFFFFFFFFFFFFu) | 0x8000000000000000u;
+  return fmt::format("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", high >> 32, high >> 16 & 0xFFFFu, high & 0xFFFFu, low >> 48,
+                     low & 0xFFFFFFFFFFFFu);
+}
+
+}  // namespace r1

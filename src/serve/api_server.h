@@ -1,0 +1,57 @@
+// api_server.h: the API of DeepSeek and OpenAI, and the chat page: which request goes where. docs/api.md lists all.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/rng.h"
+#include "serve/access.h"
+#include "serve/completion_request.h"
+#include "serve/http_message.h"
+#include "serve/http_server.h"
+#include "serve/served_model.h"
+
+namespace r1 {
+
+class ApiServer final : public HttpHandler {
+ public:
+  explicit ApiServer(std::vector<ServedModel> models, AccessOptions access = {});  // at least one model
+
+  HttpReply handle(const HttpRequest& request, const HttpWaker& waker) override;
+
+  // GET /health tells its counters too; null: not.
+  void report_on(const HttpServer* server) { server_ = server; }
+
+ private:
+  struct Call;  // a request with what its handling needs
+  struct Route {
+    std::string_view method, path;
+    HttpReply (ApiServer::*answer)(const Call& call);
+  };
+  static const std::vector<Route>& routes();
+
+  HttpReply dispatch(const Call& call);
+  HttpReply post_chat(const Call& call);
+  HttpReply post_text(const Call& call);
+  HttpReply get_models(const Call& call);
+  HttpReply get_model(const Call& call);
+  HttpReply get_health(const Call& call);
+  HttpReply get_page_file(const Call& call);
+
+  const ServedModel* find_model(std::string_view name) const;
+  std::variant<const ServedModel*, ApiError> read_request(const Call& call, bool is_chat, CompletionRequest& request);
+  HttpReply generate(const Call& call, const ServedModel& model, const CompletionRequest& request, const Prompt& prompt,
+                     bool is_chat);
+  std::string new_uuid();
+
+  const std::vector<ServedModel> models_;
+  const AccessOptions access_;
+  const HttpServer* server_ = nullptr;
+  const std::int64_t started_s_;
+  Rng ids_;  // of answers, and seeds for those who name none
+};
+
+}  // namespace r1

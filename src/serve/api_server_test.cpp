@@ -1,0 +1,422 @@
+// api_server_test.cpp: what clients of both dialects see: chunk sequences, bodies, errors, routes. The engine is
+// scripted.
+#include "serve/api_server.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include <nlohmann/json.hpp>
+
+#include "serve/script_model.h"
+
+namespace r1 {
+namespace {
+
+using nlohmann::json;
+
+struct Reply {
+  int status = 0;
+  std::string body;
+  std::vector<HttpHeader> headers;
+  std::vector<json> events;  // of a stream, without [DONE]
+  bool is_stream = false, done = false;
+
+  json body_json() const { return json::parse(body, nullptr, false); }
+  std::string header(std::string_view name) const {
+    for (const HttpHeader& header : headers)
+      if (equal_ignoring_case(header.name, name)) return header.value;
+    return "";
+  }
+  // The deltas of one choice put together.
+  std::string joined(std::string_view field, int index = 0) const {
+    std::string text;
+    for (const json& event : events)
+      for (const json& choice : event.value("choices", json::array()))
+        if (choice["index"] == index) {
+          const json& part = choice.contains("delta") ? choice["delta"] : choice;
+          if (part.contains(field) && part[field].is_string()) text += part[field].get<std::string>();
+        }
+    return text;
+  }
+};
+
+class ApiTest : public ::testing::Test {
+ protected:
+  void start(std::string_view script_json, AccessOptions access = {}) {
+    auto script = Script::parse(script_json, "test");
+    ASSERT_TRUE(script.ok()) << script.error().message;
+    auto loaded = ScriptModel::from_script(std::move(*script));
+    ASSERT_TRUE(loaded.ok()) << loaded.error().message;
+    model = std::move(*loaded);
+    api = std::make_unique<ApiServer>(std::vector{model->served()}, std::move(access));
+  }
+
+  Reply send(const std::string& method, const std::string& path, std::string body = "",
+             std::vector<HttpHeader> headers = {{"Host", "localhost:8080"}}) {
+    HttpRequest request{method, path, "", "1.1", std::move(headers), std::move(body)};
+    HttpReply reply = api->handle(request, HttpWaker(nullptr));
+    Reply read;
+    if (auto* deferred = std::get_if<std::unique_ptr<HttpDeferred>>(&reply)) {
+      read.headers = (*deferred)->headers;
+      std::optional<HttpResponse> response;
+      while (!(response = (*deferred)->advance())) std::this_thread::yield();
+      reply = *std::move(response);
+    }
+    if (auto* response = std::get_if<HttpResponse>(&reply)) {
+      read.status = response->status;
+      read.body = response->body;
+      read.headers.insert(read.headers.end(), response->headers.begin(), response->headers.end());
+      return read;
+    }
+    read_stream(*std::get<std::unique_ptr<HttpStream>>(reply), read);
+    return read;
+  }
+
+  static void read_stream(HttpStream& stream, Reply& read) {
+    read.status = 200;
+    read.is_stream = true;
+    while (stream.advance(read.body) != HttpStream::Progress::kDone) std::this_thread::yield();
+    for (std::size_t at = 0; at < read.body.size();) {
+      const std::size_t end = read.body.find("\n\n", at);
+      const std::string event = read.body.substr(at, end - at);
+      EXPECT_TRUE(event.starts_with("data: ") && event.find('\n') == std::string::npos) << event;
+      EXPECT_FALSE(read.done) << "[DONE] is the last event";
+      if (event == "data: [DONE]")
+        read.done = true;
+      else
+        read.events.push_back(json::parse(event.substr(6)));
+      at = end + 2;
+    }
+  }
+
+  Reply chat(std::string_view extra = "", std::string_view content = "hi") {
+    return send("POST", "/v1/chat/completions",
+                json{{"messages", {{{"role", "user"}, {"content", content}}}}}.dump().insert(1, extra));
+  }
+
+  std::unique_ptr<ScriptModel> model;
+  std::unique_ptr<ApiServer> api;
+};
+
+constexpr std::string_view kThinker = R"({"model": "r1", "answers": [{"cached_tokens": 3, "steps": [
+  {"text": "Let me see.\n</think>\n\nHello there, world!"}]}]})";
+
+TEST_F(ApiTest, AWholeAnswerIsOneBodyForBothDialects) {
+  start(kThinker);
+  const Reply reply = chat();
+  const json body = reply.body_json();
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  EXPECT_EQ(body["object"], "chat.completion");
+  EXPECT_EQ(body["model"], "r1");
+  EXPECT_EQ(body["id"].get<std::string>().size(), 36u);
+  EXPECT_TRUE(body["system_fingerprint"].get<std::string>().starts_with("fp_"));
+  EXPECT_GT(body["created"], 1600000000);
+  const json& choice = body["choices"][0];
+  EXPECT_EQ(choice["index"], 0);
+  EXPECT_EQ(choice["finish_reason"], "stop");
+  EXPECT_TRUE(choice["logprobs"].is_null());
+  EXPECT_EQ(choice["message"], (json{{"role", "assistant"},
+                                     {"content", "Hello there, world!"},
+                                     {"reasoning_content", "Let me see."},
+                                     {"refusal", nullptr}}));
+  // BOS, User, h, i, Assistant, <think>, newline: as DeepSeek counts; the answer: 3 words, newline, tag, 3 words, end.
+  EXPECT_EQ(body["usage"], json::parse(R"({"prompt_tokens": 7, "completion_tokens": 9, "total_tokens": 16,
+    "prompt_tokens_details": {"cached_tokens": 3}, "completion_tokens_details": {"reasoning_tokens": 5},
+    "prompt_cache_hit_tokens": 3, "prompt_cache_miss_tokens": 4})"));
+}
+
+TEST_F(ApiTest, AStreamHasDeepSeeksSequence) {
+  start(kThinker);
+  const Reply reply = chat(R"("stream": true, )");
+  ASSERT_GE(reply.events.size(), 4u) << reply.body;
+  EXPECT_TRUE(reply.done);
+  const json& first = reply.events.front();
+  EXPECT_EQ(first["choices"][0]["delta"],
+            json::parse(R"({"role": "assistant", "content": null, "reasoning_content": ""})"));
+  EXPECT_EQ(reply.events[1]["choices"][0]["delta"], json::parse(R"({"content": null, "reasoning_content": "Let"})"));
+  const json& last = reply.events.back();
+  EXPECT_EQ(last["choices"][0]["delta"], json::parse(R"({"content": "", "reasoning_content": null})"));
+  EXPECT_EQ(last["choices"][0]["finish_reason"], "stop");
+  EXPECT_EQ(last["usage"]["completion_tokens"], 9);
+  for (std::size_t i = 0; i + 1 < reply.events.size(); ++i) {
+    const json& event = reply.events[i];
+    EXPECT_EQ(event["object"], "chat.completion.chunk");
+    EXPECT_EQ(event["id"], first["id"]);
+    EXPECT_EQ(event["created"], first["created"]);
+    EXPECT_EQ(event["system_fingerprint"], first["system_fingerprint"]);
+    EXPECT_TRUE(event["usage"].is_null());
+    EXPECT_TRUE(event["choices"][0]["finish_reason"].is_null());
+    const json& delta = event["choices"][0]["delta"];
+    EXPECT_NE(delta["content"].is_null(), delta["reasoning_content"].is_null()) << "one of them is null";
+  }
+}
+
+TEST_F(ApiTest, TheUsageComesInOneChunkOnly) {
+  start(kThinker);
+  const Reply reply = chat(R"("stream": true, "stream_options": {"include_usage": true}, )");
+  const json& last = reply.events.back();
+  EXPECT_EQ(last["choices"], json::array());
+  EXPECT_EQ(last["usage"]["total_tokens"], 16);
+  for (std::size_t i = 0; i + 1 < reply.events.size(); ++i) EXPECT_TRUE(reply.events[i]["usage"].is_null());
+  EXPECT_EQ(reply.events[reply.events.size() - 2]["choices"][0]["finish_reason"], "stop");
+}
+
+TEST_F(ApiTest, StreamedEqualsWholeForEveryCut) {
+  const std::string text = "Hm é.\n</think>\n\nYes 😀 <b> STOP no";
+  for (std::size_t cut = 1; cut < text.size(); ++cut) {
+    const bool is_inside_character = (static_cast<unsigned char>(text[cut]) & 0xC0) == 0x80;
+    const json steps = is_inside_character ? json{{{"bytes", text}}}  // every byte a token
+                                           : json{{{"tokens", {text.substr(0, cut), text.substr(cut)}}}};
+    start(json{{"answers", {{{"steps", steps}}}}}.dump());
+    const json whole = chat(R"("stop": "STOP", )").body_json()["choices"][0];
+    const Reply stream = chat(R"("stream": true, "stop": "STOP", )");
+    EXPECT_EQ(whole["message"]["reasoning_content"], "Hm é.") << "cut at " << cut;
+    EXPECT_EQ(whole["message"]["content"], "Yes 😀 <b> ") << "cut at " << cut;
+    EXPECT_EQ(whole["finish_reason"], "stop");
+    EXPECT_EQ(stream.joined("reasoning_content"), whole["message"]["reasoning_content"]) << "cut at " << cut;
+    EXPECT_EQ(stream.joined("content"), whole["message"]["content"]) << "cut at " << cut;
+    int n_finish_reasons = 0;
+    for (const json& event : stream.events) n_finish_reasons += !event["choices"][0]["finish_reason"].is_null();
+    EXPECT_EQ(n_finish_reasons, 1);
+    EXPECT_TRUE(stream.done);
+  }
+}
+
+TEST_F(ApiTest, AStopStringEndsTheGenerationAndTheCount) {
+  start(R"({"context_length": 100000, "answers": [{"steps": [{"text": "STOP\n</think>a b STOP c"},
+    {"text": " x", "repeat": 5000}]}]})");
+  const json body = chat(R"("stop": ["never", "STOP"], )").body_json();
+  EXPECT_EQ(body["choices"][0]["message"]["content"], "a b ");
+  EXPECT_EQ(body["choices"][0]["message"]["reasoning_content"], "STOP") << "stop strings sleep while it thinks";
+  EXPECT_EQ(body["usage"]["completion_tokens"], 6);
+  while (model->engine().stats().n_running > 0) std::this_thread::yield();
+  EXPECT_LT(model->engine().stats().completion_tokens, 5000) << "the engine was told";
+}
+
+TEST_F(ApiTest, MaxTokensAndTheContextEndWithLength) {
+  start(R"({"context_length": 50, "answers": [{"steps": [{"text": "a ", "repeat": 1000}]}]})");
+  EXPECT_EQ(chat(R"("max_tokens": 3, )").body_json()["usage"]["completion_tokens"], 3);
+  EXPECT_EQ(chat(R"("max_completion_tokens": 4, )").body_json()["usage"]["completion_tokens"], 4);
+  const json full = chat().body_json();
+  EXPECT_EQ(full["choices"][0]["finish_reason"], "length");
+  EXPECT_EQ(full["usage"]["total_tokens"], 50);
+  const Reply too_long = chat("", std::string(60, 'x'));
+  EXPECT_EQ(too_long.status, 400);
+  EXPECT_EQ(too_long.body_json()["error"]["code"], "context_length_exceeded");
+  EXPECT_EQ(too_long.body_json()["error"]["param"], "messages");
+}
+
+TEST_F(ApiTest, ModelsThatDoNotThinkHaveNoReasoning) {
+  start(R"({"thinks": false, "answers": [{"steps": [{"text": "Hello."}]}]})");
+  const json message = chat().body_json()["choices"][0]["message"];
+  EXPECT_EQ(message["content"], "Hello.");
+  EXPECT_TRUE(message["reasoning_content"].is_null());
+  const Reply stream = chat(R"("stream": true, )");
+  EXPECT_EQ(stream.events[0]["choices"][0]["delta"],
+            json::parse(R"({"role": "assistant", "content": "", "reasoning_content": null})"));
+}
+
+TEST_F(ApiTest, SeveralAnswersEndOnceEach) {
+  start(R"({"answers": [{"steps": [{"text": "one\n</think>1"}]}, {"steps": [{"text": "two\n</think>2 2"}]}]})");
+  const json body = chat(R"("n": 2, )").body_json();
+  ASSERT_EQ(body["choices"].size(), 2u);
+  EXPECT_EQ(body["choices"][0]["message"]["content"], "1");
+  EXPECT_EQ(body["choices"][1]["message"]["content"], "2 2");
+  EXPECT_EQ(body["usage"]["prompt_tokens"], 7) << "counted once";
+  EXPECT_EQ(body["usage"]["completion_tokens"], 11);
+  const Reply stream = chat(R"("n": 2, "stream": true, )");
+  EXPECT_EQ(stream.joined("content", 0), "1");
+  EXPECT_EQ(stream.joined("content", 1), "2 2");
+  std::vector<int> n_ends(2), n_begins(2);
+  int n_usages = 0;
+  for (const json& event : stream.events) {
+    const json& choice = event["choices"][0];
+    n_ends[choice["index"]] += !choice["finish_reason"].is_null();
+    n_begins[choice["index"]] += choice["delta"].contains("role");
+    n_usages += !event["usage"].is_null();
+  }
+  EXPECT_EQ(n_ends, (std::vector{1, 1}));
+  EXPECT_EQ(n_begins, (std::vector{1, 1}));
+  EXPECT_EQ(n_usages, 1);
+}
+
+TEST_F(ApiTest, LogprobsSpellTheText) {
+  start(kThinker);
+  const json choice = chat(R"("logprobs": true, "top_logprobs": 2, )").body_json()["choices"][0];
+  std::string content, thinking;
+  for (const json& token : choice["logprobs"]["content"]) {
+    content += token["token"];
+    EXPECT_LT(token["logprob"], 0);
+    EXPECT_EQ(token["top_logprobs"].size(), 2u);
+    EXPECT_EQ(token["bytes"].size(), token["token"].get<std::string>().size());
+  }
+  for (const json& token : choice["logprobs"]["reasoning_content"]) thinking += token["token"];
+  EXPECT_EQ(content, "\n\nHello there, world!") << "tokens have the newlines that the text drops";
+  EXPECT_EQ(thinking, "Let me see.\n");
+  const Reply stream = chat(R"("logprobs": true, "stream": true, )");
+  std::string streamed;
+  for (const json& event : stream.events) {
+    const json& logprobs = event["choices"][0]["logprobs"];
+    if (!logprobs.is_null() && !logprobs["content"].is_null())
+      for (const json& token : logprobs["content"]) streamed += token["token"];
+  }
+  EXPECT_EQ(streamed, content);
+}
+
+TEST_F(ApiTest, EngineFailuresAreErrorsNeverHangs) {
+  start(R"({"answers": [{"steps": [{"text": "So\n</think>far"}, {"fail": "the disk is on fire"}]}]})");
+  const Reply whole = chat();
+  EXPECT_EQ(whole.status, 500);
+  EXPECT_EQ(whole.body_json()["error"]["message"], "the disk is on fire");
+  EXPECT_EQ(whole.body_json()["error"]["type"], "server_error");
+  const Reply stream = chat(R"("stream": true, )");
+  EXPECT_EQ(stream.joined("content"), "far");
+  EXPECT_EQ(stream.events.back()["error"]["message"], "the disk is on fire");
+  EXPECT_FALSE(stream.done) << "[DONE] would say that the answer is complete";
+}
+
+TEST_F(ApiTest, AFullQueueIs503WithRetryAfter) {
+  start(R"({"parallel": 1, "queue": 0, "answers": [{"steps": [{"stall": true}]}]})");
+  HttpRequest request{
+      "POST", "/chat/completions",     "",
+      "1.1",  {{"Host", "localhost"}}, R"({"stream": true, "messages": [{"role": "user", "content": "x"}]})"};
+  HttpReply first = api->handle(request, HttpWaker(nullptr));
+  const Reply second = chat();
+  EXPECT_EQ(second.status, 503);
+  EXPECT_EQ(second.header("Retry-After"), "1");
+  EXPECT_EQ(chat(R"("n": 8, )").status, 503) << "all answers or none";
+  first = HttpResponse{};
+  while (model->engine().stats().n_running + model->engine().stats().n_waiting > 0) std::this_thread::yield();
+  HttpReply third = api->handle(request, HttpWaker(nullptr));
+  EXPECT_TRUE(std::holds_alternative<std::unique_ptr<HttpStream>>(third)) << "a cancelled answer frees its slot";
+}
+
+TEST_F(ApiTest, SamplingDefaultsAreTheModels) {
+  start(kThinker);
+  EXPECT_EQ(chat().status, 200);
+  EXPECT_EQ(chat(R"("temperature": 0, "top_p": 1, "seed": 7, "user": "me", )").status, 200);
+}
+
+TEST_F(ApiTest, CompletionsContinueTextAndTokens) {
+  start(R"({"answers": [{"steps": [{"text": " and so on"}]}]})");
+  const auto post = [&](const std::string& body) { return send("POST", "/v1/completions", body); };
+  const json body = post(R"({"prompt": "abc"})").body_json();
+  EXPECT_EQ(body["object"], "text_completion");
+  EXPECT_EQ(body["choices"][0],
+            json::parse(R"({"index": 0, "text": " and so on", "logprobs": null, "finish_reason": "stop"})"));
+  EXPECT_EQ(body["usage"]["prompt_tokens"], 4) << "BOS and three bytes";
+  EXPECT_EQ(post(R"({"prompt": [97, 98], "echo": true})").body_json()["choices"][0]["text"], "ab and so on");
+  EXPECT_EQ(post(R"({"prompt": [97, 98]})").body_json()["usage"]["prompt_tokens"], 2) << "tokens are taken as they are";
+  EXPECT_EQ(post(R"({"prompt": [99999]})").status, 422);
+  EXPECT_EQ(post(R"({"prompt": "x", "logit_bias": {"99999": 1}})").status, 422);
+  const Reply stream = post(R"({"prompt": "abc", "stream": true, "echo": true})");
+  EXPECT_EQ(stream.joined("text"), "abc and so on");
+  EXPECT_EQ(stream.events.back()["choices"][0]["finish_reason"], "stop");
+  EXPECT_EQ(stream.events.back()["usage"]["completion_tokens"], 4);
+  EXPECT_TRUE(stream.done);
+}
+
+TEST_F(ApiTest, CompletionLogprobsAreParallelArrays) {
+  start(R"({"answers": [{"steps": [{"text": " é b"}]}]})");
+  const json logprobs =
+      send("POST", "/completions", R"({"prompt": "a", "logprobs": 1})").body_json()["choices"][0]["logprobs"];
+  EXPECT_EQ(logprobs["tokens"], (json{" é", " b"}));
+  EXPECT_EQ(logprobs["text_offset"], (json{0, 2})) << "in characters";
+  EXPECT_EQ(logprobs["token_logprobs"].size(), 2u);
+  EXPECT_TRUE(logprobs["top_logprobs"][0].contains(" é"));
+}
+
+TEST_F(ApiTest, CompletionsHaveSixteenTokensByDefault) {
+  start(R"({"answers": [{"steps": [{"text": "a ", "repeat": 100}]}]})");
+  const json body = send("POST", "/v1/completions", R"({"prompt": "x"})").body_json();
+  EXPECT_EQ(body["usage"]["completion_tokens"], 16);
+  EXPECT_EQ(body["choices"][0]["finish_reason"], "length");
+}
+
+TEST_F(ApiTest, RoutesKnowTheirMethods) {
+  start(kThinker);
+  for (const char* path : {"/v1/models", "/models"}) {
+    const json list = send("GET", path).body_json();
+    EXPECT_EQ(list["object"], "list");
+    EXPECT_EQ(list["data"][0]["id"], "r1");
+    EXPECT_EQ(list["data"][0]["object"], "model");
+  }
+  EXPECT_EQ(send("GET", "/v1/models/r1").body_json()["id"], "r1");
+  EXPECT_EQ(send("GET", "/v1/models/%721").body_json()["id"], "r1");
+  EXPECT_EQ(send("GET", "/v1/models/other").status, 404);
+  EXPECT_EQ(send("GET", "/health").body_json()["status"], "ok");
+  EXPECT_EQ(send("HEAD", "/health").status, 200);
+  EXPECT_EQ(send("GET", "/nowhere").status, 404);
+  EXPECT_EQ(send("GET", "/V1/models").status, 404);
+  const Reply wrong = send("GET", "/v1/chat/completions");
+  EXPECT_EQ(wrong.status, 405);
+  EXPECT_EQ(wrong.header("Allow"), "POST, OPTIONS");
+  EXPECT_EQ(send("DELETE", "/v1/models").header("Allow"), "GET, HEAD, OPTIONS");
+  const Reply options = send("OPTIONS", "/chat/completions");
+  EXPECT_EQ(options.status, 204);
+  EXPECT_EQ(options.header("Allow"), "POST, OPTIONS");
+}
+
+TEST_F(ApiTest, BrokenBodiesAndUnknownModelsAreTold) {
+  start(kThinker);
+  const auto post = [&](const std::string& body) { return send("POST", "/v1/chat/completions", body); };
+  EXPECT_EQ(post("").status, 400);
+  EXPECT_EQ(post("{").body_json()["error"]["code"], "invalid_json");
+  EXPECT_EQ(post("[]").status, 400);
+  EXPECT_EQ(post(std::string(10000, '[')).status, 400);
+  EXPECT_EQ(post("{\"messages\": [{\"role\": \"user\", \"content\": \"\xff\"}]}").status, 400);
+  EXPECT_EQ(post(R"({"messages": [{"role": "user", "content": "\ud800"}]})").status, 400);
+  EXPECT_EQ(post(R"({"temperature": 1e400, "messages": [{"role": "user", "content": "x"}]})").status, 400);
+  const Reply unknown = post(R"({"model": "gpt", "messages": [{"role": "user", "content": "x"}]})");
+  EXPECT_EQ(unknown.status, 404);
+  EXPECT_EQ(unknown.body_json()["error"]["code"], "model_not_found");
+}
+
+TEST_F(ApiTest, ControlTokensInUserTextStayText) {
+  start(kThinker);
+  const json usage = chat("", "<｜Assistant｜>").body_json()["usage"];
+  EXPECT_EQ(usage["prompt_tokens"], 5 + static_cast<int>(std::string("<｜Assistant｜>").size()));
+}
+
+TEST_F(ApiTest, ForeignNamesAndPagesAreKeptOut) {
+  start(kThinker, {.hosts = {"r1.example.org"}, .origins = {"http://good.example"}});
+  const auto models = [&](std::vector<HttpHeader> headers) {
+    return send("GET", "/v1/models", "", std::move(headers));
+  };
+  for (const char* host :
+       {"localhost", "localhost:8080", "a.localhost", "127.0.0.1:1", "[::1]:8080", "192.168.1.5", "r1.example.org:443"})
+    EXPECT_EQ(models({{"Host", host}}).status, 200) << host;
+  for (const char* host : {"evil.example", "evil/#", "localhost.evil.example", "xlocalhost", "127.0.0.1.evil.example"})
+    EXPECT_EQ(models({{"Host", host}}).status, 421) << host;
+  EXPECT_EQ(models({}).status, 400);
+
+  const auto post_from = [&](const char* origin) {
+    return send("POST", "/v1/chat/completions", R"({"messages": [{"role": "user", "content": "x"}]})",
+                {{"Host", "localhost:8080"}, {"Origin", origin}});
+  };
+  EXPECT_EQ(post_from("http://localhost:8080").status, 200);
+  EXPECT_EQ(post_from("http://localhost:8080").header("Access-Control-Allow-Origin"), "");
+  EXPECT_EQ(post_from("http://evil.example").status, 403);
+  EXPECT_EQ(post_from("null").status, 403);
+  EXPECT_EQ(post_from("http://good.example").header("Access-Control-Allow-Origin"), "http://good.example");
+  const Reply preflight = send(
+      "OPTIONS", "/v1/chat/completions", "",
+      {{"Host", "localhost"}, {"Origin", "http://good.example"}, {"Access-Control-Request-Headers", "authorization"}});
+  EXPECT_EQ(preflight.status, 204);
+  EXPECT_EQ(preflight.header("Access-Control-Allow-Headers"), "authorization");
+}
+
+TEST_F(ApiTest, ThePageIsServedWithAStrictPolicy) {
+  start(kThinker);
+  for (const char* path : {"/", "/chat.js", "/chat.css"}) {
+    const Reply page = send("GET", path);
+    EXPECT_EQ(page.status, 200);
+    EXPECT_NE(page.header("Content-Security-Policy").find("default-src 'none'"), std::string::npos);
+    const Reply again = send("GET", path, "", {{"Host", "localhost"}, {"If-None-Match", page.header("ETag")}});
+    EXPECT_EQ(again.status, 304);
+  }
+}
+
+}  // namespace
+}  // namespace r1

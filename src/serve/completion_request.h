@@ -1,0 +1,36 @@
+// completion_request.h: what a request asks for, after its JSON was checked: of /chat/completions and of /completions.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "text/chat_template.h"
+
+namespace r1 {
+
+struct CompletionRequest {
+  std::string model;                  // "": the first that is served
+  std::vector<ChatMessage> messages;  // of a chat
+  std::string prompt;                 // of a completion: text,
+  std::vector<int> prompt_ids;        // or tokens
+  SamplingParams sampling;
+  std::optional<std::int64_t> seed;
+  std::vector<std::string> stop;
+  int max_tokens = 0;  // 0: what the context leaves
+  int n = 1;
+  bool stream = false, include_usage = false;
+  bool logprobs = false;
+  int n_top_logprobs = 0;
+  bool echo = false;
+};
+
+// A refusal, as its JSON body will say it.
+struct ApiError {
+  int status = 400;
+  std::string message, param, code;
+};
+
+}  // namespace r1

@@ -1,0 +1,124 @@
+// generation.cpp: submitting, and turning stream events into pieces.
+#include "serve/generation.h"
+
+#include <utility>
+
+namespace r1 {
+namespace {
+
+GenerateRequest engine_request(const ServedModel& model, const CompletionRequest& request, const Prompt& prompt,
+                               int answer) {
+  GenerateRequest engine;
+  engine.prompt = prompt.ids;
+  engine.sampling = request.sampling;
+  engine.sampling.seed = static_cast<std::uint64_t>(request.seed.value_or(0)) + static_cast<std::uint64_t>(answer);
+  engine.sampling.n_top_logprobs = request.logprobs ? request.n_top_logprobs : -1;
+  engine.max_tokens = request.max_tokens;
+  const auto end_ids = model.tokenizer->end_ids();
+  engine.end_ids.assign(end_ids.begin(), end_ids.end());
+  return engine;
+}
+
+bool is_empty(const AnswerPiece& piece) {
+  return piece.text.thinking.empty() && piece.text.answer.empty() && piece.finish_reason.empty();
+}
+
+}  // namespace
+
+Result<Generation> Generation::start(const ServedModel& model, const CompletionRequest& request, const Prompt& prompt,
+                                     std::function<void()> on_event) {
+  Generation generation(*model.tokenizer, request);
+  generation.answers_.reserve(static_cast<std::size_t>(request.n));
+  for (int i = 0; i < request.n; ++i) {
+    GenerateRequest engine = engine_request(model, request, prompt, i);
+    engine.on_event = on_event;
+    R1_TRY(TokenStream tokens, model.engine->submit(std::move(engine)));
+    AnswerStream text(*model.tokenizer, prompt.answer_start, request.stop);
+    Usage usage;
+    usage.prompt_tokens = static_cast<int>(prompt.ids.size());
+    generation.answers_.push_back({std::move(tokens), std::move(text), {}, {}, usage});
+  }
+  generation.n_unfinished_ = request.n;
+  generation.request_.messages.clear();
+  return generation;
+}
+
+std::optional<AnswerPiece> Generation::next() {
+  for (std::size_t tried = 0; tried < answers_.size() && !failure_; ++tried) {
+    const std::size_t index = turn_++ % answers_.size();
+    if (auto piece = next_of(index)) return piece;
+  }
+  return std::nullopt;
+}
+
+std::optional<AnswerPiece> Generation::next_of(std::size_t index) {
+  Answer& answer = answers_[index];
+  while (!answer.finished && !failure_) {
+    const std::optional<StreamEvent> event = answer.tokens.try_next();
+    if (!event) break;
+    AnswerPiece piece;
+    piece.index = static_cast<int>(index);
+    if (event->token) take_token(answer, *event->token, piece);
+    if (event->finish) take_finish(answer, *event->finish, piece);
+    if (!is_empty(piece)) return piece;
+  }
+  return std::nullopt;
+}
+
+void Generation::take_token(Answer& answer, const SampledToken& token, AnswerPiece& piece) {
+  if (answer.text.stopped()) return;  // a stop string ended it; what the engine wrote before it knew
+  const int n_reasoning_tokens = answer.text.reasoning_tokens();
+  piece.text = answer.text.feed(token.id);
+  if (request_.logprobs) report_token(answer, token, answer.text.reasoning_tokens() > n_reasoning_tokens);
+  // Reports travel with their text: those of held back text wait for it.
+  if (!piece.text.thinking.empty()) piece.thinking_tokens = std::exchange(answer.thinking_tokens, {});
+  if (!piece.text.answer.empty()) piece.answer_tokens = std::exchange(answer.answer_tokens, {});
+  if (answer.text.stopped()) answer.tokens.cancel();  // its Finish, with the usage, comes within a step
+}
+
+void Generation::take_finish(Answer& answer, const Finish& finish, AnswerPiece& piece) {
+  const bool is_end = finish.reason == FinishReason::kStop || finish.reason == FinishReason::kLength;
+  if (!is_end && !answer.text.stopped()) {
+    failure_ = finish.reason == FinishReason::kError ? finish.error
+                                                     : Error{ErrorCode::kCancelled, "the generation was cancelled"};
+    return;
+  }
+  answer.finished = true;
+  --n_unfinished_;
+  answer.usage.cached_tokens = finish.usage.cached_tokens;
+  answer.usage.completion_tokens =
+      answer.text.stopped() ? answer.text.completion_tokens() : finish.usage.completion_tokens;
+  const SplitText rest = answer.text.finish();
+  piece.text.thinking += rest.thinking;
+  piece.text.answer += rest.answer;
+  const bool stopped = answer.text.stopped();
+  if (!stopped) {
+    for (TokenReport& token : answer.thinking_tokens) piece.thinking_tokens.push_back(std::move(token));
+    for (TokenReport& token : answer.answer_tokens) piece.answer_tokens.push_back(std::move(token));
+  }
+  piece.finish_reason = stopped || finish.reason == FinishReason::kStop ? "stop" : "length";
+}
+
+void Generation::report_token(Answer& answer, const SampledToken& token, bool is_thinking) const {
+  // Only what is text: neither the token that ended the answer nor the tags between thinking and answer.
+  if (tokenizer_->kind(token.id) == TokenKind::kControl || tokenizer_->ends_answer(token.id)) return;
+  const std::string_view bytes = tokenizer_->token_bytes(token.id);
+  if (bytes == "<think>" || bytes == "</think>") return;
+  TokenReport report{std::string(bytes), token.logprob, {}};
+  for (const TokenLogprob& other : token.top)
+    report.top.push_back({std::string(tokenizer_->token_bytes(other.id)), other.logprob});
+  (is_thinking ? answer.thinking_tokens : answer.answer_tokens).push_back(std::move(report));
+}
+
+UsageReport Generation::usage() const {
+  UsageReport report;
+  report.prompt_tokens = answers_[0].usage.prompt_tokens;  // sent once, however many answers are made of it
+  report.cached_tokens = answers_[0].usage.cached_tokens;
+  for (const Answer& answer : answers_) {
+    report.completion_tokens += answer.usage.completion_tokens;
+    report.reasoning_tokens += answer.text.reasoning_tokens();
+  }
+  return report;
+}
+
+}  // namespace r1

@@ -1,0 +1,84 @@
+// generation.h: one request at work: its n answers, from the engine's token streams to pieces of text, usage and ends.
+//
+// Streamed and whole answers are made from the same pieces, so they say the same. Pulled from on the io thread; the
+// engine wakes the puller. Destroying it cancels what still runs.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/engine.h"
+#include "serve/completion_request.h"
+#include "serve/served_model.h"
+#include "text/answer_stream.h"
+
+namespace r1 {
+
+struct TokenReport {
+  struct Alternative {
+    std::string bytes;
+    float logprob;
+  };
+  std::string bytes;
+  float logprob = 0;
+  std::vector<Alternative> top;
+};
+
+// What one answer grew by. Its parts come in this order.
+struct AnswerPiece {
+  int index = 0;  // which of the n answers
+  SplitText text;
+  std::vector<TokenReport> thinking_tokens, answer_tokens;  // when logprobs were asked for
+  std::string_view finish_reason;                           // "stop", "length"; "" before the end
+};
+
+struct UsageReport {
+  int prompt_tokens = 0, cached_tokens = 0;
+  int completion_tokens = 0, reasoning_tokens = 0;  // of all n answers
+};
+
+class Generation {
+ public:
+  Generation(Generation&&) noexcept = default;
+  Generation& operator=(Generation&&) noexcept = default;
+
+  // Submits the request's n answers, or none. `on_event` is called from the engine's thread.
+  static Result<Generation> start(const ServedModel& model, const CompletionRequest& request, const Prompt& prompt,
+                                  std::function<void()> on_event);
+
+  // The next piece, of whichever answer has one; nothing when there is none now, at the end, and after a failure.
+  std::optional<AnswerPiece> next();
+  bool done() const { return n_unfinished_ == 0; }
+  const std::optional<Error>& failure() const { return failure_; }
+  UsageReport usage() const;  // complete when done
+
+ private:
+  struct Answer {
+    TokenStream tokens;
+    AnswerStream text;
+    std::vector<TokenReport> thinking_tokens, answer_tokens;  // whose text is still held back
+    Usage usage;
+    bool finished = false;
+  };
+
+  Generation(const Tokenizer& tokenizer, const CompletionRequest& request)
+      : tokenizer_(&tokenizer), request_(request) {}
+
+  std::optional<AnswerPiece> next_of(std::size_t index);
+  void take_token(Answer& answer, const SampledToken& token, AnswerPiece& piece);
+  void take_finish(Answer& answer, const Finish& finish, AnswerPiece& piece);
+  void report_token(Answer& answer, const SampledToken& token, bool is_thinking) const;
+
+  const Tokenizer* tokenizer_;
+  CompletionRequest request_;  // without its messages
+  std::vector<Answer> answers_;
+  std::size_t turn_ = 0;
+  int n_unfinished_ = 0;
+  std::optional<Error> failure_;
+};
+
+}  // namespace r1
