@@ -1,6 +1,4 @@
 // cmd_tokenize.cpp: `r1 tokenize MODEL [TEXT]`: text to ids, and ids to text.
-#include <charconv>
-#include <cstdio>
 #include <memory>
 #include <string>
 
@@ -9,7 +7,9 @@
 
 #include "apps/commands.h"
 #include "apps/model_text.h"
+#include "apps/standard_streams.h"
 #include "apps/store.h"
+#include "apps/token_ids.h"
 #include "base/file.h"
 #include "text/tokenizer.h"
 
@@ -21,43 +21,12 @@ struct Options {
   bool has_text = false, decodes = false, special = false;
 };
 
-Result<std::string> read_stdin() {
-  std::string text;
-  char chunk[1 << 16];
-  while (const std::size_t n = std::fread(chunk, 1, sizeof chunk, stdin)) text.append(chunk, n);
-  if (std::ferror(stdin) != 0) return Error{ErrorCode::kIo, "reading the text from stdin failed"};
-  return text;
-}
-
-Status write_stdout(std::string_view bytes) {
-  if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size() && std::fflush(stdout) == 0) return {};
-  return Error{ErrorCode::kIo, "writing to stdout failed"};
-}
-
-// "1,2 3": ids between commas, white space or the brackets of our own output.
-Result<std::vector<int>> parse_ids(std::string_view text, int vocab_size) {
-  constexpr std::string_view kBetween = ", \t\r\n[]";
-  std::vector<int> ids;
-  for (std::size_t i = text.find_first_not_of(kBetween); i < text.size(); i = text.find_first_not_of(kBetween, i)) {
-    const std::string_view word = text.substr(i, std::min(text.find_first_of(kBetween, i), text.size()) - i);
-    int id = 0;
-    const auto [end, problem] = std::from_chars(word.data(), word.data() + word.size(), id);
-    if (problem != std::errc() || end != word.data() + word.size() || id < 0 || id >= vocab_size) {
-      return Error{ErrorCode::kInvalidInput,
-                   fmt::format("--decode: '{}' is not a token id; this model's go from 0 to {}", word, vocab_size - 1)};
-    }
-    ids.push_back(id);
-    i += word.size();
-  }
-  return ids;
-}
-
 Status decode(const Options& options, const Tokenizer& tokenizer) {
   std::string text = options.decode_ids;
   if (text == "-") {
     R1_TRY(text, read_stdin());
   }
-  R1_TRY(const std::vector<int> ids, parse_ids(text, tokenizer.vocab_size()));
+  R1_TRY(const std::vector<int> ids, parse_token_ids(text, tokenizer.vocab_size()));
   return write_stdout(tokenizer.decode(ids, Tokenizer::ControlTokens::kShow));
 }
 

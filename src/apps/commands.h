@@ -18,6 +18,9 @@ namespace r1 {
 using Action = std::function<Status()>;
 
 // Added to the command line in the order of apps/command_line.cpp.
+void add_run(CLI::App& app, Action& action);
+void add_chat(CLI::App& app, Action& action);
+void add_score(CLI::App& app, Action& action);
 void add_inspect(CLI::App& app, Action& action);
 void add_synth(CLI::App& app, Action& action);
 void add_tokenize(CLI::App& app, Action& action);

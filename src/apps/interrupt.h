@@ -1,0 +1,18 @@
+// interrupt.h: Ctrl-C while a command works: the first press asks it to stop what it is doing, the second ends the
+// program.
+#pragma once
+
+namespace r1 {
+
+// While one lives, SIGINT is counted instead of ending the program.
+class InterruptScope {
+ public:
+  InterruptScope();
+  ~InterruptScope();
+  InterruptScope(const InterruptScope&) = delete;
+  InterruptScope& operator=(const InterruptScope&) = delete;
+
+  bool pressed() const;  // since the scope began
+};
+
+}  // namespace r1

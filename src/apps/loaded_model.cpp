@@ -1,0 +1,82 @@
+// loaded_model.cpp: from files to an engine, and the defaults that fit the model.
+#include "apps/loaded_model.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "apps/sampling_defaults.h"
+#include "apps/store.h"
+#include "base/file.h"
+#include "base/json.h"
+
+namespace r1 {
+namespace {
+
+std::int64_t free_memory_bytes() { return std::int64_t{::sysconf(_SC_AVPHYS_PAGES)} * ::sysconf(_SC_PAGESIZE); }
+
+std::string last_component(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path.substr(path.find_last_of('/') + 1);
+}
+
+Result<Dtype> kv_dtype(const std::string& flag, const Model& model) {
+  if (flag == "auto") return model.weights.layers.front().wo.dtype == Dtype::kF32 ? Dtype::kF32 : Dtype::kF16;
+  const auto dtype = dtype_from_name(flag);
+  if (!dtype || !is_plain_float(*dtype)) {
+    return Error{ErrorCode::kInvalidInput, fmt::format("--kv {}: the cache can be f32, f16 or bf16", flag)};
+  }
+  return *dtype;
+}
+
+}  // namespace
+
+void EngineFlags::add_to(CLI::App& command) {
+  command.add_option("-t,--threads", n_threads, "compute threads (default: all cores)")->check(CLI::Range(1, 1024));
+  command
+      .add_option("--context", context_length,
+                  "tokens of prompt and answer together (default: the model's, at most 32768)")
+      ->check(CLI::Range(1, 1 << 26));
+  command.add_option("--parallel", max_running, "answers computed at the same time")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command.add_option("--kv", kv, "numbers of the cache: f32, f16, bf16, auto")->capture_default_str();
+}
+
+Result<ModelEngineOptions> engine_options(const EngineFlags& flags, const Model& model) {
+  ModelEngineOptions options;
+  options.n_threads = flags.n_threads > 0 ? flags.n_threads : n_usable_cores();
+  options.context_length =
+      flags.context_length > 0 ? flags.context_length : std::min(model.config.context_length, kDefaultContext);
+  options.max_running = flags.max_running;
+  R1_TRY(options.kv_dtype, kv_dtype(flags.kv, model));
+  const std::int64_t block_bytes = model.config.kv_layout(options.kv_dtype).block_bytes();
+  const std::int64_t one_context =
+      (options.context_length + KvCache::kBlockTokens - 1) / KvCache::kBlockTokens * block_bytes;
+  const std::int64_t wanted = one_context * std::min(flags.max_running, 8);
+  options.kv_bytes = std::max(one_context, std::min(wanted, free_memory_bytes() / 4));
+  return options;
+}
+
+Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const std::string& path_or_name, const EngineFlags& flags) {
+  R1_TRY(const std::string path, resolve_model(path_or_name));
+  R1_TRY(Model model, load_model(path));
+  R1_TRY(ModelText text, load_model_text(path));
+  if (text.tokenizer.vocab_size() > model.config.vocab_size) {
+    return Error{ErrorCode::kInvalidInput, fmt::format("{}: the tokenizer has {} tokens, the model {}", path,
+                                                       text.tokenizer.vocab_size(), model.config.vocab_size)};
+  }
+  std::unique_ptr<LoadedModel> loaded(new LoadedModel(last_component(path_or_name), std::move(model), std::move(text)));
+  R1_TRY(ChatTemplate chat_template, ChatTemplate::detect(loaded->text_.chat_template, loaded->tokenizer()));
+  loaded->chat_template_ = std::make_unique<ChatTemplate>(std::move(chat_template));
+  R1_TRY(loaded->default_sampling_, recommended_sampling(path, loaded->model_, loaded->chat_template_->family()));
+  R1_TRY(const ModelEngineOptions options, engine_options(flags, loaded->model_));
+  R1_TRY(loaded->engine_, ModelEngine::start(loaded->model_, options));
+  return loaded;
+}
+
+}  // namespace r1

@@ -1,0 +1,59 @@
+// loaded_model.h: a model ready to answer: weights, tokenizer, chat template and a running engine, from a path or a
+// name in the store.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "apps/model_text.h"
+#include "base/result.h"
+#include "engine/model_engine.h"
+#include "model/weights.h"
+#include "text/chat_template.h"
+
+namespace CLI {
+class App;
+}
+
+namespace r1 {
+
+// The options that every command which runs a model has.
+struct EngineFlags {
+  int n_threads = 0;       // 0: all cores this process may use
+  int context_length = 0;  // 0: the model's own, at most kDefaultContext
+  int max_running = 16;
+  std::string kv = "auto";  // f32, f16, bf16; auto: f32 for models stored in F32, else f16
+
+  void add_to(CLI::App& command);
+};
+
+// Longer contexts are for those who ask: their cache is large, and few machines reach their end.
+inline constexpr int kDefaultContext = 32768;
+
+// A cache for several contexts at once, as far as a quarter of the memory that is free now allows; one always.
+Result<ModelEngineOptions> engine_options(const EngineFlags& flags, const Model& model);
+
+class LoadedModel {
+ public:
+  static Result<std::unique_ptr<LoadedModel>> load(const std::string& path_or_name, const EngineFlags& flags);
+
+  const std::string& name() const { return name_; }  // as the user called it, without folders
+  const Model& model() const { return model_; }
+  const Tokenizer& tokenizer() const { return text_.tokenizer; }
+  const ChatTemplate& chat_template() const { return *chat_template_; }
+  const SamplingParams& default_sampling() const { return default_sampling_; }
+  ModelEngine& engine() { return *engine_; }
+
+ private:
+  LoadedModel(std::string name, Model model, ModelText text)
+      : name_(std::move(name)), model_(std::move(model)), text_(std::move(text)) {}
+
+  std::string name_;
+  Model model_;
+  ModelText text_;
+  std::unique_ptr<ChatTemplate> chat_template_;
+  SamplingParams default_sampling_;
+  std::unique_ptr<ModelEngine> engine_;  // last: ends before what it looks into
+};
+
+}  // namespace r1

@@ -1,0 +1,35 @@
+// sampling_flags.cpp: names, ranges, and the seed nobody gave.
+#include "apps/sampling_flags.h"
+
+#include <random>
+
+#include <CLI/CLI.hpp>
+
+namespace r1 {
+
+void SamplingFlags::add_to(CLI::App& command) {
+  command.add_option("--temp", temperature, "temperature; 0 is greedy")->check(CLI::Range(0.0, 10.0));
+  command.add_option("--top-p", top_p, "smallest set of tokens with this probability")->check(CLI::Range(0.0, 1.0));
+  command.add_option("--top-k", top_k, "the k likeliest tokens; 0: all")->check(CLI::Range(0, 1 << 24));
+  command.add_option("--min-p", min_p, "tokens with this share of the best one's probability")
+      ->check(CLI::Range(0.0, 1.0));
+  command.add_option("--repetition-penalty", repetition_penalty, "above 1: repeat less")->check(CLI::Range(0.1, 10.0));
+  command.add_option("--seed", seed, "same seed, same text");
+}
+
+SamplingParams SamplingFlags::over(SamplingParams params) const {
+  params.temperature = temperature.value_or(params.temperature);
+  params.top_p = top_p.value_or(params.top_p);
+  params.top_k = top_k.value_or(params.top_k);
+  params.min_p = min_p.value_or(params.min_p);
+  params.repetition_penalty = repetition_penalty.value_or(params.repetition_penalty);
+  params.seed = seed ? *seed : random_seed();
+  return params;
+}
+
+std::uint64_t random_seed() {
+  std::random_device device;
+  return std::uint64_t{device()} << 32 | device();
+}
+
+}  // namespace r1
