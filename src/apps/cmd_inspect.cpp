@@ -62,7 +62,9 @@ void print_json(const InspectedModel& model) {
       {"experts", {{"routed", s.n_routed_experts}, {"activated", s.n_activated_experts}}},
       {"context_length", s.context_length},
       {"tokenizer", {{"kind", s.tokenizer}, {"pre", s.pre_tokenizer}, {"vocab_size", s.vocab_size}}},
-      {"chat_template", s.chat_template},
+      {"chat_template", {{"family", s.template_family}, {"text", s.chat_template}}},
+      {"runs", s.obstacle.empty()},
+      {"obstacle", s.obstacle},
       {"quantisation", census_json(s)},
       {"metadata", metadata_json(model)},
       {"tensors", tensors_json(model.tensors)},
@@ -115,6 +117,11 @@ std::string tokenizer_text(const ModelSummary& s) {
   return text + fmt::format(", {} tokens", with_commas(s.vocab_size));
 }
 
+std::string template_text(const ModelSummary& s) {
+  if (!s.template_family.empty()) return s.template_family;
+  return s.chat_template.empty() ? "none" : one_line(s.chat_template, 80);
+}
+
 void print_census(const ModelSummary& s) {
   if (s.census.empty()) return print_fact("quantisation", "no tensors: a vocabulary");
   fmt::print("  {:<14}{:.2f} bits per weight\n", "quantisation", s.bits_per_weight());
@@ -140,8 +147,9 @@ void print_summary(const ModelSummary& s) {
   print_fact("experts", experts_text(s));
   if (s.context_length > 0) print_fact("context", with_commas(s.context_length) + " tokens");
   print_fact("tokenizer", tokenizer_text(s));
-  print_fact("chat template", s.chat_template.empty() ? "none" : one_line(s.chat_template, 80));
+  print_fact("chat template", template_text(s));
   print_census(s);
+  print_fact("runs here", s.obstacle.empty() ? "yes" : "no: " + one_line(s.obstacle, 300));
 }
 
 void print_tensors(const std::vector<StoredTensor>& tensors) {

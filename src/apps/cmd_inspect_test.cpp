@@ -5,6 +5,7 @@
 
 #include "apps/commands.h"
 #include "apps/model_summary.h"
+#include "apps/synth.h"
 #include "formats/gguf_bytes_for_tests.h"
 #include "formats/temp_folder_for_tests.h"
 
@@ -75,6 +76,19 @@ TEST(Inspect, PrintsATableAndJson) {
   EXPECT_EQ(json.out.front(), '{');
   EXPECT_NE(json.out.find("\"active_parameters\": 229896"), std::string::npos);
   EXPECT_EQ(run({"inspect"}).status, 2);
+}
+
+TEST(Inspect, SaysWhetherItRunsAndWhyNot) {
+  const TempFolder folder;
+  ASSERT_TRUE(synthesize({.shape = "tiny-deepseek", .type = "q4_0"}, folder.path_of("m.gguf")).ok());
+  const auto good = inspect_model(folder.path_of("m.gguf"));
+  EXPECT_EQ(good->summary.obstacle, "");
+  EXPECT_EQ(good->summary.template_family, "deepseek-r1");
+  GgufBytes bytes;
+  bytes.header(0, 1).key("general.architecture", GgufType::kString).text("gemma");
+  const auto other = inspect_model(folder.write("other.gguf", bytes.string()));
+  ASSERT_TRUE(other.ok());
+  EXPECT_NE(other->summary.obstacle.find("gemma"), std::string::npos) << other->summary.obstacle;
 }
 
 TEST(Inspect, BrokenFilesGiveOneLineAndStatus1) {

@@ -8,7 +8,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "apps/model_text.h"
 #include "base/file.h"
+#include "model/weights.h"
+#include "text/chat_template.h"
 
 namespace r1 {
 namespace {
@@ -209,6 +212,19 @@ Result<InspectedModel> inspect_gguf(const std::string& path) {
   return model;
 }
 
+// What running it would meet, in that order: weights, tokenizer, chat template.
+Status try_to_load(const std::string& path, std::string& template_family) {
+  if (ends_with(path, ".safetensors")) {
+    return Error{ErrorCode::kUnsupported, "a file without its config.json: give the folder it is from"};
+  }
+  R1_TRY(const Model model, load_model(path));
+  const Result<ModelText> text = load_model_text(path);
+  if (!text.ok()) return with_context(text.error(), "for token ids only");
+  R1_TRY(const ChatTemplate chat, ChatTemplate::detect(text->chat_template, text->tokenizer));
+  template_family = chat.name();
+  return {};
+}
+
 }  // namespace
 
 std::int64_t ModelSummary::file_bytes() const {
@@ -232,6 +248,8 @@ Result<InspectedModel> inspect_model(const std::string& path) {
   const bool is_gguf = !is_directory(path) && !ends_with(path, ".safetensors");
   R1_TRY(InspectedModel model, is_gguf ? inspect_gguf(path) : inspect_safetensors(path));
   model.summary.path = path;
+  const Status loaded = try_to_load(path, model.summary.template_family);
+  if (!loaded.ok()) model.summary.obstacle = loaded.error().message;
   return model;
 }
 

@@ -34,6 +34,8 @@ struct ModelSummary {
   std::string tokenizer, pre_tokenizer;
   std::int64_t vocab_size = 0;
   std::string chat_template;       // its text, "" when there is none
+  std::string template_family;     // "deepseek-r1"; "" when this build knows none that fits
+  std::string obstacle;            // why this build can't run it; "" when it can
   std::vector<TypeCensus> census;  // most bytes first
 
   std::int64_t file_bytes() const;
