@@ -7,7 +7,10 @@
 #include <utility>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "base/file.h"
+#include "base/json.h"
 #include "text/byte_alphabet.h"
 #include "text/tokenizer.h"
 
@@ -54,6 +57,23 @@ inline Vocabulary small_vocabulary() {
   vocabulary.add_bos = true;
   vocabulary.end_ids = {vocabulary.eos_id};
   return vocabulary;
+}
+
+// The same as tokenizer.json would have it, with GPT-2's pre-tokenizer.
+inline Json small_tokenizer_json() {
+  const Vocabulary small = small_vocabulary();
+  Json vocab = Json::object(), added = Json::array();
+  for (std::size_t id = 0; id < small.tokens.size(); ++id) {
+    if (small.kinds[id] == TokenKind::kNormal)
+      vocab[small.tokens[id]] = id;
+    else
+      added.push_back({{"id", id}, {"content", small.tokens[id]}, {"special", small.kinds[id] == TokenKind::kControl}});
+  }
+  const Json words = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", true}};
+  return {{"model", {{"type", "BPE"}, {"vocab", vocab}, {"merges", small.merges}}},
+          {"added_tokens", added},
+          {"normalizer", nullptr},
+          {"pre_tokenizer", words}};
 }
 
 // The folder of a real tokenizer, installed by tools/setup_npm.sh: "deepseek_v3", "gpt2", "llama3", "qwen2_5".

@@ -10,7 +10,8 @@
 namespace r1 {
 
 Result<std::vector<int>> parse_token_ids(std::string_view text, int vocab_size) {
-  constexpr std::string_view kBetween = ", \t\r\n[]";
+  constexpr std::string_view kBetween = ", \t\r\n[]}", kTokenized = "{\"ids\":";
+  if (text.starts_with(kTokenized)) text.remove_prefix(kTokenized.size());
   std::vector<int> ids;
   for (std::size_t i = text.find_first_not_of(kBetween); i < text.size(); i = text.find_first_not_of(kBetween, i)) {
     const std::string_view word = text.substr(i, std::min(text.find_first_of(kBetween, i), text.size()) - i);

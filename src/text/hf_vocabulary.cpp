@@ -253,7 +253,10 @@ Status read_special_ids(const HfTokenizerFiles& files, const Json& root, Vocabul
 }  // namespace
 
 bool looks_like_control(std::string_view token) {
-  return (token.starts_with("<|") && token.ends_with("|>")) || (token.starts_with("<｜") && token.ends_with("｜>"));
+  const auto is_between = [token](std::string_view begin, std::string_view end) {
+    return token.size() > begin.size() + end.size() && token.starts_with(begin) && token.ends_with(end);
+  };
+  return is_between("<|", "|>") || is_between("<｜", "｜>");
 }
 
 void add_known_end_ids(Vocabulary& vocabulary) {

@@ -12,22 +12,6 @@
 namespace r1 {
 namespace {
 
-Json small_tokenizer_json() {
-  const Vocabulary small = small_vocabulary();
-  Json vocab = Json::object(), added = Json::array();
-  for (std::size_t id = 0; id < small.tokens.size(); ++id) {
-    if (small.kinds[id] == TokenKind::kNormal)
-      vocab[small.tokens[id]] = id;
-    else
-      added.push_back({{"id", id}, {"content", small.tokens[id]}, {"special", small.kinds[id] == TokenKind::kControl}});
-  }
-  const Json words = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", true}};
-  return {{"model", {{"type", "BPE"}, {"vocab", vocab}, {"merges", small.merges}}},
-          {"added_tokens", added},
-          {"normalizer", nullptr},
-          {"pre_tokenizer", words}};
-}
-
 HfTokenizerFiles small_files() {
   HfTokenizerFiles files;
   files.tokenizer = small_tokenizer_json().dump();

@@ -177,6 +177,32 @@ TEST(Tokenizer, ABrokenVocabularyIsAnErrorThatNamesWhatIsWrong) {
   }
 }
 
+TEST(Tokenizer, ChangedVocabulariesNeverCrash) {
+  Rng rng(13, 0);
+  int n_loaded = 0;
+  for (int round = 0; round < 400; ++round) {
+    Vocabulary vocabulary = small_vocabulary();
+    const std::size_t n = vocabulary.tokens.size();
+    for (std::uint64_t changes = 1 + rng.below(4); changes > 0; --changes) {
+      const std::size_t id = rng.below(n);
+      const std::uint64_t choice = rng.below(6);
+      if (choice == 0) vocabulary.tokens[id] = vocabulary.tokens[rng.below(n)];  // two tokens alike
+      if (choice == 1) vocabulary.tokens[id] = random_bytes(rng, static_cast<int>(rng.below(6)));
+      if (choice == 2) vocabulary.kinds[id] = static_cast<TokenKind>(rng.below(5));
+      if (choice == 3) std::swap(vocabulary.merges[rng.below(9)], vocabulary.merges[rng.below(9)]);
+      if (choice == 4) vocabulary.merges.push_back(vocabulary.tokens[id] + " " + vocabulary.tokens[rng.below(n)]);
+      if (choice == 5) vocabulary.end_ids.push_back(static_cast<int>(rng.below(2 * n)) - 2);
+    }
+    const Result<Tokenizer> tokenizer = Tokenizer::from_vocabulary(std::move(vocabulary));
+    if (!tokenizer.ok()) continue;
+    ++n_loaded;
+    for (const int id : tokenizer.value().encode(random_unicode(rng, 20)))
+      EXPECT_NE(tokenizer.value().kind(id), TokenKind::kControl);
+    tokenizer.value().decode(tokenizer.value().encode_with_control_tokens(random_unicode(rng, 20)));
+  }
+  EXPECT_GT(n_loaded, 100) << "most changes should leave something to run";
+}
+
 TEST(StreamDecoder, NeverEndsWithinACharacterAndLosesNothing) {
   const Tokenizer tokenizer = small_tokenizer();
   Rng rng(3, 0);
