@@ -21,6 +21,7 @@ using Action = std::function<Status()>;
 void add_run(CLI::App& app, Action& action);
 void add_chat(CLI::App& app, Action& action);
 void add_score(CLI::App& app, Action& action);
+void add_bench(CLI::App& app, Action& action);
 void add_inspect(CLI::App& app, Action& action);
 void add_synth(CLI::App& app, Action& action);
 void add_tokenize(CLI::App& app, Action& action);

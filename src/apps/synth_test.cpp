@@ -90,8 +90,7 @@ TEST(Synth, EveryShapeIsReadBackAsItselfFromBothFormats) {
 
 TEST(Synth, R1SliceHasR1sSizes) {
   // deepseek-r1.md, section 1.2: embedding and head, final norm, one dense layer, two MoE layers.
-  constexpr std::int64_t kExpected =
-      std::int64_t{2} * 926'679'040 + 7'168 + 583'483'392 + 2 * 11'507'286'272;
+  constexpr std::int64_t kExpected = std::int64_t{2} * 926'679'040 + 7'168 + 583'483'392 + 2 * 11'507'286'272;
   const ModelConfig config = synth_shape("r1-671b-slice", 3)->config;
   const auto tensors = synth_gguf_tensors(config, "q4_k", MlaTensors::kSplit);
   std::int64_t n_values = 0;

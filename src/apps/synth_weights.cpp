@@ -122,8 +122,8 @@ std::int64_t piece_values_for(std::int64_t n_cols, Dtype dtype) {
 
 }  // namespace
 
-// Four uniform 16-bit numbers summed: close enough to a normal distribution, at a tenth of the cost of an exact one, and
-// without the far outliers that would decide the scale of a quantised block.
+// Four uniform 16-bit numbers summed: close enough to a normal distribution, at a tenth of the cost of an exact one,
+// and without the far outliers that would decide the scale of a quantised block.
 static float nearly_normal(std::uint64_t bits) {
   constexpr float kMean = 2 * 65535, kStddev = 37837.2f;  // of the sum; sqrt(4 * 65536^2 / 12)
   const std::uint64_t sum = (bits & 0xffff) + (bits >> 16 & 0xffff) + (bits >> 32 & 0xffff) + (bits >> 48);

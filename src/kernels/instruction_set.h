@@ -29,6 +29,11 @@ struct InstructionSet {
   void (*sigmoid)(float* x, std::int64_t n) = nullptr;
   void (*silu_mul)(const float* gate, const float* up, float* y, std::int64_t n) = nullptr;
   void (*accumulate_rows)(const AccumulateArgs& args) = nullptr;
+
+  // machine_probe.h
+  std::uint64_t (*probe_read)(const std::byte* data, std::int64_t n_bytes) = nullptr;
+  float (*probe_fma)(std::int64_t n_rounds) = nullptr;
+  std::int32_t (*probe_int8)(std::int64_t n_rounds) = nullptr;
 };
 
 // Those this CPU can run, the slowest (plain C++) first.

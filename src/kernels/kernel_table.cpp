@@ -9,6 +9,7 @@
 #include "kernels/codec.h"
 #include "kernels/formats.h"
 #include "kernels/instruction_set.h"
+#include "kernels/machine_probe.h"
 #include "kernels/sets.h"
 
 namespace r1 {
@@ -120,5 +121,11 @@ void silu_mul(const float* gate, const float* up, float* y, std::int64_t n) {
   chosen_instruction_set().silu_mul(gate, up, y, n);
 }
 void accumulate_rows(const AccumulateArgs& args) { chosen_instruction_set().accumulate_rows(args); }
+
+std::uint64_t probe_read(const std::byte* data, std::int64_t n_bytes) {
+  return chosen_instruction_set().probe_read(data, n_bytes);
+}
+float probe_fma(std::int64_t n_rounds) { return chosen_instruction_set().probe_fma(n_rounds); }
+std::int32_t probe_int8(std::int64_t n_rounds) { return chosen_instruction_set().probe_int8(n_rounds); }
 
 }  // namespace r1

@@ -12,6 +12,7 @@
 #include "kernels/activation.h"
 #include "kernels/exp.h"
 #include "kernels/formats.h"
+#include "kernels/machine_probe.h"
 #include "kernels/plain_floats.h"
 
 namespace r1 {
@@ -251,6 +252,32 @@ constexpr void add_block_formats(InstructionSet& set, FormatList<Formats...>) {
   ((set.matmul[static_cast<int>(Formats::kDtype)] = matmul_blocks<Formats>), ...);
 }
 
+std::uint64_t read_probe(const std::byte* data, std::int64_t n_bytes) {
+  std::uint64_t sum = 0;
+  for (std::int64_t at = 0; at < n_bytes; at += 8) sum += load_unaligned<std::uint64_t>(data + at);
+  return sum;
+}
+
+float fma_probe(std::int64_t n_rounds) {
+  float sums[kProbeFmaOps / 2];
+  for (int i = 0; i < kProbeFmaOps / 2; ++i) sums[i] = static_cast<float>(i);
+  for (std::int64_t round = 0; round < n_rounds; ++round) {
+    for (float& sum : sums) sum = std::fma(sum, 0.999f, 0.001f);
+  }
+  return sums[0];
+}
+
+std::int32_t int8_probe(std::int64_t n_rounds) {
+  std::uint32_t sum = 0;  // unsigned: it wraps round
+  std::int8_t w[kProbeInt8Ops / 2], x[kProbeInt8Ops / 2];
+  std::fill(std::begin(w), std::end(w), std::int8_t{3});
+  std::fill(std::begin(x), std::end(x), std::int8_t{-2});
+  for (std::int64_t round = 0; round < n_rounds; ++round) {
+    for (int i = 0; i < kProbeInt8Ops / 2; ++i) sum += static_cast<std::uint32_t>(w[i] * x[i]);
+  }
+  return static_cast<std::int32_t>(sum);
+}
+
 constexpr InstructionSet make_portable() {
   InstructionSet set{.name = "portable",
                      .isa = "portable",
@@ -264,7 +291,10 @@ constexpr InstructionSet make_portable() {
                      .exp_and_sum = exp_and_sum_row,
                      .sigmoid = sigmoid_row,
                      .silu_mul = silu_mul_row,
-                     .accumulate_rows = accumulate_any};
+                     .accumulate_rows = accumulate_any,
+                     .probe_read = read_probe,
+                     .probe_fma = fma_probe,
+                     .probe_int8 = int8_probe};
   add_block_formats(set, BlockFormats{});
   set.matmul[static_cast<int>(Dtype::kF32)] = matmul_floats<F32>;
   set.matmul[static_cast<int>(Dtype::kF16)] = matmul_floats<F16>;

@@ -4,6 +4,7 @@
 #include "kernels/instruction_set.h"
 #include "kernels/matmul_blocks.h"
 #include "kernels/matmul_floats.h"
+#include "kernels/probes.h"
 #include "kernels/row_ops.h"
 
 namespace r1::R1_SET {
@@ -26,7 +27,10 @@ constexpr InstructionSet make_set(std::string_view name, std::string_view isa) {
                      .exp_and_sum = exp_and_sum_row,
                      .sigmoid = sigmoid_row,
                      .silu_mul = silu_mul_row,
-                     .accumulate_rows = accumulate_any};
+                     .accumulate_rows = accumulate_any,
+                     .probe_read = read_probe,
+                     .probe_fma = fma_probe,
+                     .probe_int8 = int8_probe};
   add_block_formats(set, BlockFormats{});
   set.matmul[static_cast<int>(Dtype::kF32)] = multiply_floats<F32>;
   set.matmul[static_cast<int>(Dtype::kF16)] = multiply_floats<F16>;
