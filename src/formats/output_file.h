@@ -1,5 +1,5 @@
-// output_file.h: a large file being written: under another name until it is complete, so that a crash, a full disk or
-// an Error leaves what was there before.
+// output_file.h: a large file being written: without a name until it is complete, so that an Error, a full disk or a
+// killed process leaves what was there before, and nothing else.
 #pragma once
 
 #include <cstddef>
@@ -26,12 +26,13 @@ class OutputFile {
   Status commit();  // on the disk, under its final name
 
  private:
-  OutputFile(std::string path, int descriptor, std::int64_t n_bytes);
+  OutputFile(const std::string& path, std::int64_t n_bytes);
   Status write_out(std::span<const std::byte> bytes);
   Error failed(std::string_view action) const;
 
-  std::string path_, partial_path_;
+  std::string path_, partial_path_;  // the second: its name where there must be one, and for the moment of renaming
   int descriptor_ = -1;
+  bool is_named_ = false;
   std::int64_t n_bytes_ = 0;
   std::vector<std::byte> buffer_;
 };

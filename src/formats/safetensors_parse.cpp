@@ -34,34 +34,44 @@ class HeaderEvents : public Json::json_sax_t {
   std::string error;
 
   bool start_object(std::size_t) override {
-    return depth_ < 2 && in_array_ == nullptr ? (++depth_, true) : unexpected();
+    if (depth_ == 2 || in_array_ != nullptr) return unexpected();
+    ++depth_;
+    return true;
   }
-  bool end_object() override { return --depth_, true; }
+  bool end_object() override {
+    --depth_;
+    return true;
+  }
   bool key(string_t& name) override {
-    if (depth_ == 2) return field_ = in_metadata_ ? "" : name, true;
+    field_ = name;
+    if (depth_ == 2) return true;
     in_metadata_ = name == "__metadata__";
-    if (in_metadata_) return true;
-    entries.emplace_back();
-    entries.back().name = name;
-    field_.clear();
+    if (!in_metadata_) entries.emplace_back().name = name;
     return true;
   }
   bool start_array(std::size_t) override {
     if (depth_ != 2 || in_metadata_ || in_array_ != nullptr) return unexpected();
     Entry& entry = entries.back();
+    if (field_ != "shape" && field_ != "data_offsets") return unexpected();
     if (field_ == "shape") entry.has_shape = true;
-    in_array_ = field_ == "shape" ? &entry.shape : field_ == "data_offsets" ? &entry.offsets : nullptr;
-    return in_array_ != nullptr ? (in_array_->clear(), true) : unexpected();
+    in_array_ = field_ == "shape" ? &entry.shape : &entry.offsets;
+    in_array_->clear();
+    return true;
   }
-  bool end_array() override { return in_array_ = nullptr, true; }
+  bool end_array() override {
+    in_array_ = nullptr;
+    return true;
+  }
   bool number_unsigned(number_unsigned_t value) override {
     if (in_array_ == nullptr || in_array_->size() >= Shape::kMaxDims) return unexpected();
-    return in_array_->push_back(value), true;
+    in_array_->push_back(value);
+    return true;
   }
   bool string(string_t& value) override {
     if (depth_ == 2 && in_metadata_) return true;
     if (depth_ != 2 || field_ != "dtype" || in_array_ != nullptr) return unexpected();
-    return entries.back().dtype = value, true;
+    entries.back().dtype = value;
+    return true;
   }
   bool null() override { return unexpected(); }
   bool boolean(bool) override { return unexpected(); }

@@ -153,6 +153,18 @@ TEST(GgufWriter, AFullDiskIsOneErrorAndLeavesTheOldFile) {
   EXPECT_EQ(folder.n_entries(), 1);
 }
 
+TEST(GgufWriter, NothingIsSeenUntilItIsComplete) {
+  const TempFolder folder;  // on a file system with O_TMPFILE, as Linux's own are
+  int n_entries_while_writing = -1;
+  const auto produce = [&](std::size_t, const TensorSink& sink) {
+    n_entries_while_writing = folder.n_entries();
+    return sink(std::vector<std::byte>(16));
+  };
+  ASSERT_TRUE(GgufWriter({}, {{"w", Dtype::kF32, {4}}}).write(folder.path_of("m.gguf"), produce).ok());
+  EXPECT_EQ(n_entries_while_writing, 0);
+  EXPECT_EQ(folder.n_entries(), 1);
+}
+
 TEST(GgufWriter, AProducerIsHeldToWhatWasAnnounced) {
   const TempFolder folder;
   const GgufWriter writer({}, {{"w", Dtype::kF32, {4}}});
