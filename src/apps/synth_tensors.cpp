@@ -32,7 +32,8 @@ Scale scale_of(std::string_view name, const Shape& shape, const ModelConfig& c) 
   if (contains(name, "norm")) return {1.0f, 0.1f};
   if (contains(name, ".bias")) return {0.0f, 0.1f};
   if (contains(name, "ffn_gate_inp")) return {0.0f, 2.0f * by_width};  // experts far enough apart to choose by
-  if (contains(name, "attn_output")) return {0.0f, 0.3f * by_width};   // the residual stream keeps the token
+  // The residual stream keeps the token, and small errors stay small: else every rounding flips experts further on.
+  if (contains(name, "attn_output") || contains(name, "ffn_down")) return {0.0f, 0.3f * by_width};
   if (contains(name, "token_embd")) return {0.0f, c.tied_head ? 2.5f * by_width : 0.5f};
   if (name == kGgufNames.head) return {0.0f, 2.5f * by_width};  // logits a few units apart
   return {0.0f, by_width};
