@@ -12,8 +12,8 @@
 namespace r1 {
 namespace {
 
-std::vector<std::byte> from_hex(const std::string& hex) {
-  std::vector<std::byte> bytes;
+Bytes from_hex(const std::string& hex) {
+  Bytes bytes;
   for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
     bytes.push_back(static_cast<std::byte>(std::stoi(hex.substr(i, 2), nullptr, 16)));
   }
@@ -44,15 +44,15 @@ TEST(Dequantize, EqualsAnIndependentDecoderBitForBit) {
   EXPECT_GE(n_lines, 12 * 6);
 }
 
-std::vector<float> decode(Dtype dtype, const std::vector<std::byte>& bytes, std::int64_t n) {
+std::vector<float> decode(Dtype dtype, const Bytes& bytes, std::int64_t n) {
   std::vector<float> values(static_cast<std::size_t>(n));
   kernels(dtype).dequantize(bytes.data(), values.data(), n);
   return values;
 }
 
-std::vector<std::byte> encode(Dtype dtype, const std::vector<float>& values) {
+Bytes encode(Dtype dtype, const std::vector<float>& values) {
   const auto n = static_cast<std::int64_t>(values.size());
-  std::vector<std::byte> bytes(static_cast<std::size_t>(bytes_of(dtype, n)));
+  Bytes bytes(static_cast<std::size_t>(bytes_of(dtype, n)));
   kernels(dtype).quantize(values.data(), bytes.data(), n);
   return bytes;
 }

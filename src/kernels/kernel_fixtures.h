@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <new>
 #include <vector>
 
 #include "base/dtype.h"
@@ -17,6 +18,16 @@ inline constexpr Dtype kMultipliedDtypes[] = {Dtype::kF32,  Dtype::kF16,  Dtype:
                                               Dtype::kQ8_0, Dtype::kQ2_K, Dtype::kQ3_K,   Dtype::kQ4_K,
                                               Dtype::kQ5_K, Dtype::kQ6_K, Dtype::kIQ4_NL, Dtype::kIQ4_XS};
 
+// As an arena or a mapped tensor would be aligned.
+template <typename T>
+struct AlignedAllocator {
+  using value_type = T;
+  T* allocate(std::size_t n) { return static_cast<T*>(::operator new (n * sizeof(T), std::align_val_t{64})); }
+  void deallocate(T* p, std::size_t) { ::operator delete (p, std::align_val_t{64}); }
+  bool operator==(const AlignedAllocator&) const = default;
+};
+using Bytes = std::vector<std::byte, AlignedAllocator<std::byte>>;
+
 inline std::vector<float> random_floats(std::int64_t n, std::uint64_t stream, float scale = 1.0f) {
   Rng rng(7, stream);
   std::vector<float> values(static_cast<std::size_t>(n));
@@ -24,16 +35,16 @@ inline std::vector<float> random_floats(std::int64_t n, std::uint64_t stream, fl
   return values;
 }
 
-inline std::vector<std::byte> random_bytes(std::int64_t n, std::uint64_t stream) {
+inline Bytes random_bytes(std::int64_t n, std::uint64_t stream) {
   Rng rng(8, stream);
-  std::vector<std::byte> bytes(static_cast<std::size_t>(n));
+  Bytes bytes(static_cast<std::size_t>(n));
   for (std::byte& byte : bytes) byte = static_cast<std::byte>(rng.below(256));
   return bytes;
 }
 
 // Every bit pattern of lanes and integer scales, with half-float scales of a usual size.
 template <typename Format>
-std::vector<std::byte> random_blocks(std::int64_t n_values) {
+Bytes random_blocks(std::int64_t n_values) {
   const std::int64_t n_blocks = n_values / Format::kBlockValues;
   auto bytes = random_bytes(n_blocks * std::int64_t{sizeof(typename Format::Block)}, 1);
   auto* blocks = reinterpret_cast<typename Format::Block*>(bytes.data());
@@ -47,15 +58,15 @@ std::vector<std::byte> random_blocks(std::int64_t n_values) {
 }
 
 template <typename... Formats>
-std::vector<std::byte> random_blocks_of(Dtype dtype, std::int64_t n_values, FormatList<Formats...>) {
-  std::vector<std::byte> bytes;
+Bytes random_blocks_of(Dtype dtype, std::int64_t n_values, FormatList<Formats...>) {
+  Bytes bytes;
   ((Formats::kDtype == dtype ? void(bytes = random_blocks<Formats>(n_values)) : void()), ...);
   return bytes;
 }
 
-inline std::vector<std::byte> random_weights(Dtype dtype, std::int64_t n_values) {
+inline Bytes random_weights(Dtype dtype, std::int64_t n_values) {
   if (traits(dtype).block_values > 1) return random_blocks_of(dtype, n_values, BlockFormats{});
-  std::vector<std::byte> bytes(static_cast<std::size_t>(bytes_of(dtype, n_values)));
+  Bytes bytes(static_cast<std::size_t>(bytes_of(dtype, n_values)));
   kernels(dtype).quantize(random_floats(n_values, 3, 0.1f).data(), bytes.data(), n_values);
   return bytes;
 }
@@ -64,7 +75,7 @@ inline std::vector<std::byte> random_weights(Dtype dtype, std::int64_t n_values)
 struct Activations {
   ActivationFormat format;
   std::int64_t row_bytes;
-  std::vector<std::byte> bytes;
+  Bytes bytes;
 };
 
 inline Activations quantized_activations(Dtype dtype, const std::vector<float>& x, int n_rows) {

@@ -3,8 +3,9 @@
 //
 // Lanes of the accumulators are rows. The integer product of a block is complete before floats come in (portable.cpp
 // says how), so both ways of summing give the same bits:
-//   one token:  decoding, bound by reading the weights. Each row's block is unpacked in registers and multiplied along
-//               the columns; eight rows' sums are added across.
+//   one token:  decoding, bound by reading the weights. Row after row, as memory likes to be read, blocks are unpacked
+//   in
+//               registers and multiplied along the columns; eight blocks' sums are added across at once.
 //   more:       eight rows' blocks are unpacked once into a panel in L1, four columns of each row side by side, and
 //               every token passes over it: four of its bytes, broadcast, meet all eight rows. No shuffles are left,
 //               and 16-bit sums run over as many products as can't overflow. Bound by vpmaddubsw (or vpdpbusd).
@@ -36,14 +37,23 @@ struct BlockRows {
   }
 };
 
-// One half float of each row's block b.
+// One half float of each of eight rows' block b.
 template <typename Block>
 HWY_INLINE F32x8 row_halves(const Block* const (&row)[kRows], int b, std::uint16_t Block::*half) {
   return halves_to_float(row[0][b].*half, row[1][b].*half, row[2][b].*half, row[3][b].*half, row[4][b].*half,
                          row[5][b].*half, row[6][b].*half, row[7][b].*half);
 }
 
-// d * isum (- dmin * msum) for eight rows: the first float steps of portable.cpp.
+// One half float of each of eight blocks of a row; of fewer where kAll is false, the last one's repeated.
+template <bool kAll, typename Block>
+HWY_INLINE F32x8 block_halves(const Block* blocks, int n_blocks, std::uint16_t Block::*half) {
+  const Block* block[8];
+  R1_UNROLL
+  for (int i = 0; i < 8; ++i) block[i] = blocks + (kAll ? i : std::min(i, n_blocks - 1));
+  return row_halves(block, 0, half);
+}
+
+// d * isum (- dmin * msum) for eight blocks: the first float steps of portable.cpp.
 template <typename Format>
 HWY_INLINE F32x8 scale_sums(const I32x8& isum, const I32x8& msum, const F32x8& d, const F32x8& dmin) {
   const F32x8 product = mul(d, to_float(isum));
@@ -81,6 +91,9 @@ HWY_INLINE I16x16 broadcast_two(const void* numbers) {
   return bit_cast<I16x16>(set<U32x8>(two));
 }
 
+template <typename Format>
+using ActivationRow = std::conditional_t<Format::kBlockValues == 32, Q8_32Row, Q8_256Row>;
+
 // ---- one token -----------------------------------------------------------------------------------------------------
 
 // Scales for the 16 pair sums of group g: one number for 32 columns, or two for 16 each.
@@ -106,58 +119,118 @@ HWY_INLINE I32x8 row_product(const typename Format::Block& block, const std::int
   return add(sums[0], sums[1]);
 }
 
+// The integer sums of up to eight blocks of a row, each as a vector still to be added across. Blocks that are not there
+// give zeros.
 template <typename Format>
-HWY_INLINE F32x8 product_256(const BlockRows<Format>& rows, int b, const Q8_256Row& x) {
-  using Block = typename Format::Block;
-  const I16x16 q_sums = load<I16x16>(x.sums_16 + 16 * b);
-  I32x8 isums[kRows], msums[kRows];
-  for (int r = 0; r < kRows; ++r) {
-    const Block& block = rows.row[r][b];
+struct BlockSums {
+  I32x8 isums[8], msums[8];
+
+  HWY_INLINE void multiply(const typename Format::Block& block, const Q8_256Row& x, int b, int i) {
+    const I16x16 q_sums = load<I16x16>(x.sums_16 + 16 * b);
     const I16x16 scales = Lanes<Format>::scales(block);
     alignas(32) std::int16_t stored[16];
     store(scales, stored);
-    isums[r] = row_product<Format>(block, x.q + 256 * b, stored, std::make_integer_sequence<int, 8>());
+    I32x8 isum = row_product<Format>(block, x.q + 256 * b, stored, std::make_integer_sequence<int, 8>());
     if constexpr (Lanes<Format>::kOffset != 0) {
       constexpr int kLog = std::countr_zero(static_cast<unsigned>(Lanes<Format>::kOffset));
-      isums[r] = sub(isums[r], shift_left<kLog>(add_products(zero<I32x8>(), scales, q_sums)));
+      isum = sub(isum, shift_left<kLog>(add_products(zero<I32x8>(), scales, q_sums)));
     }
-    if constexpr (Format::kHasMin) msums[r] = add_products(zero<I32x8>(), Lanes<Format>::mins(block), q_sums);
+    isums[i] = isum;
+    if constexpr (Format::kHasMin) msums[i] = add_products(zero<I32x8>(), Lanes<Format>::mins(block), q_sums);
   }
-  const F32x8 d = row_halves(rows.row, b, &Block::d);
+};
+
+// products[i] = block i of a row times the same block of x, but for x's scale; eight blocks, or fewer without kAll.
+template <typename Format, bool kAll>
+HWY_INLINE F32x8 products_256(const typename Format::Block* blocks, int n_blocks, const Q8_256Row& x, int b) {
+  using Block = typename Format::Block;
+  BlockSums<Format> sums;
+  const int n = kAll ? 8 : n_blocks;
+  for (int i = 0; i < n; ++i) sums.multiply(blocks[i], x, b + i, i);
+  for (int i = n; i < 8; ++i) sums.isums[i] = sums.msums[i] = zero<I32x8>();
+  const F32x8 d = block_halves<kAll>(blocks, n_blocks, &Block::d);
+  const I32x8 isum = add_across(VectorsInMemory<I32x8>{sums.isums});
   if constexpr (Format::kHasMin) {
-    return scale_sums<Format>(add_across(isums), add_across(msums), d, row_halves(rows.row, b, &Block::dmin));
+    const F32x8 dmin = block_halves<kAll>(blocks, n_blocks, &Block::dmin);
+    return scale_sums<Format>(isum, add_across(VectorsInMemory<I32x8>{sums.msums}), d, dmin);
   }
-  return scale_sums<Format>(add_across(isums), isums[0], d, d);
+  return scale_sums<Format>(isum, isum, d, d);
 }
 
-template <typename Format>
-HWY_INLINE F32x8 product_32(const BlockRows<Format>& rows, int b, const Q8_32Row& x) {
-  using Block = typename Format::Block;
-  const I8x32 q = load<I8x32>(x.q + 32 * b);
-  I32x8 isums[kRows];
-  for (int r = 0; r < kRows; ++r) {
-    isums[r] = add_byte_products(zero<I32x8>(), Lanes<Format>::template group<0>(rows.row[r][b]), q);
+template <typename Format, bool kAll>
+struct BlockProducts {
+  const typename Format::Block* blocks;
+  const std::int8_t* q;
+  int n_blocks;
+
+  HWY_INLINE I32x8 operator()(int i) const {
+    if (!kAll && i >= n_blocks) return zero<I32x8>();
+    return add_byte_products(zero<I32x8>(), Lanes<Format>::template group<0>(blocks[i]), load<I8x32>(q + 32 * i));
   }
-  const F32x8 d = row_halves(rows.row, b, &Block::d);
+};
+
+template <typename Format, bool kAll>
+HWY_INLINE F32x8 products_32(const typename Format::Block* blocks, int n_blocks, const Q8_32Row& x, int b) {
+  using Block = typename Format::Block;
+  const I32x8 isum = add_across(BlockProducts<Format, kAll>{blocks, x.q + 32 * b, n_blocks});
+  const F32x8 d = block_halves<kAll>(blocks, n_blocks, &Block::d);
   F32x8 m = d;
-  if constexpr (Format::kHasMin) m = row_halves(rows.row, b, &Block::m);
-  return scale_sums_32<Format>(add_across(isums), set<F32x8>(x.sum[b]), d, m, Lanes<Format>::kOffset);
+  if constexpr (Format::kHasMin) m = block_halves<kAll>(blocks, n_blocks, &Block::m);
+  return scale_sums_32<Format>(isum, load_first<F32x8>(x.sum + b, kAll ? 8 : n_blocks), d, m, Lanes<Format>::kOffset);
+}
+
+template <typename Format, bool kAll>
+HWY_INLINE F32x8 products_of(const typename Format::Block* blocks, int n_blocks, const ActivationRow<Format>& x,
+                             int b) {
+  if constexpr (Format::kBlockValues == 32) {
+    return products_32<Format, kAll>(blocks, n_blocks, x, b);
+  } else {
+    return products_256<Format, kAll>(blocks, n_blocks, x, b);
+  }
+}
+
+inline constexpr int kRunBlocks = 256;  // blocks of a row multiplied before the next row's: long runs, for prefetching
+
+// products[b] = block first + b of a row times the same block of x.
+template <typename Format>
+HWY_INLINE void multiply_run(const typename Format::Block* blocks, const ActivationRow<Format>& x, int first,
+                             int n_blocks, float* products) {
+  int b = 0;
+  for (; b + 8 <= n_blocks; b += 8) store(products_of<Format, true>(blocks + b, 8, x, first + b), products + b);
+  if (b < n_blocks) store(products_of<Format, false>(blocks + b, n_blocks - b, x, first + b), products + b);
+}
+
+// y = y + products * d of x, block by block in order, for eight rows.
+HWY_INLINE F32x8 add_in_order(const float (*products)[kRunBlocks], const float* d, int n_blocks, F32x8 y) {
+  for (int b = 0; b < n_blocks; b += 8) {
+    U32x8 v[8];
+    R1_UNROLL
+    for (int r = 0; r < kRows; ++r) v[r] = load<U32x8>(products[r] + b);
+    transpose(v);
+    const int n = std::min(8, n_blocks - b);
+    for (int i = 0; i < n; ++i) y = multiply_add(bit_cast<F32x8>(v[i]), set<F32x8>(d[b + i]), y);
+  }
+  return y;
 }
 
 template <typename Format>
 void multiply_one_token(const MatmulArgs& args) {
-  const std::byte* x_row = args.x + (args.x_rows == nullptr ? 0 : args.x_rows[0]) * args.x_row_bytes;
+  const std::int64_t x_row = args.x_rows == nullptr ? 0 : args.x_rows[0];
+  const ActivationRow<Format> x(args.x + x_row * args.x_row_bytes, args.n_cols);
+  const int n_blocks = args.n_cols / Format::kBlockValues;
+  alignas(64) float products[kRows][kRunBlocks] = {};
   for (int first = 0; first < args.n_rows; first += kRows) {
-    const BlockRows<Format> rows(args, first);
+    const int n_rows = std::min(kRows, args.n_rows - first);
     F32x8 y = zero<F32x8>();
-    if constexpr (Format::kBlockValues == 32) {
-      const Q8_32Row x(x_row, args.n_cols);
-      for (int b = 0; b < args.n_cols / 32; ++b) y = multiply_add(product_32(rows, b, x), set<F32x8>(x.d[b]), y);
-    } else {
-      const Q8_256Row x(x_row, args.n_cols);
-      for (int b = 0; b < args.n_cols / 256; ++b) y = multiply_add(product_256(rows, b, x), set<F32x8>(x.d[b]), y);
+    for (int run = 0; run < n_blocks; run += kRunBlocks) {
+      const int n = std::min(kRunBlocks, n_blocks - run);
+      for (int r = 0; r < n_rows; ++r) {
+        const auto* row = reinterpret_cast<const typename Format::Block*>(args.w + (first + r) * args.w_row_bytes);
+        multiply_run<Format>(row + run, x, run, n, products[r]);
+      }
+      y = add_in_order(products, x.d + run, n, y);
     }
-    store_rows(y, args.n_rows - first, args.y + first);
+    store_rows(y, n_rows, args.y + first);
   }
 }
 
@@ -280,6 +353,7 @@ using ByteSums = I32x8;
 HWY_INLINE ByteSums add_bytes(ByteSums sums, const U8x32& w, const I8x32& x) { return add_byte_products(sums, w, x); }
 HWY_INLINE I32x8 add_scaled(I32x8 total, const ByteSums& sums, const I16x16& scale) {
   I32x8 wide = bit_cast<I32x8>(scale);
+  R1_UNROLL
   for (auto& part : wide.part) part = hn::ShiftRight<16>(part);
   return add(total, mul(sums, wide));
 }
@@ -322,9 +396,11 @@ template <typename Format, int n_fours, int kTokens>
 HWY_INLINE void multiply_columns(const std::uint8_t (*lanes)[32], const std::byte* const* row, std::int64_t at,
                                  ByteSums (&sums)[kTokens]) {
   using Stored = std::conditional_t<kIsSigned<Format> && !R1_HAVE_VNNI, I8x32, U8x32>;
+  R1_UNROLL
   for (int t = 0; t < kTokens; ++t) sums[t] = zero<ByteSums>();
   for (int i = 0; i < n_fours; ++i) {
     const Stored w = load<Stored>(lanes[i]);
+    R1_UNROLL
     for (int t = 0; t < kTokens; ++t) sums[t] = add_bytes(sums[t], w, broadcast_four(row[t] + at + 4 * i));
   }
 }
@@ -334,24 +410,29 @@ HWY_INLINE void multiply_tile_256(const Panel& panel, const std::byte* const* ro
                                   float (*y)[kRows]) {
   constexpr int kFours = std::min(kProductsPerSum<Format>, Format::kGroup / 4);
   I32x8 isums[kTokens];
+  R1_UNROLL
   for (int t = 0; t < kTokens; ++t) isums[t] = zero<I32x8>();
   for (int column = 0; column < 256; column += 4 * kFours) {
     ByteSums sums[kTokens];
     multiply_columns<Format, kFours>(panel.lanes + column / 4, row, at.q + column, sums);
     const I16x16 scale = load<I16x16>(panel.scales[column / Format::kGroup]);
+    R1_UNROLL
     for (int t = 0; t < kTokens; ++t) isums[t] = add_scaled(isums[t], sums[t], scale);
   }
   I32x8 msums[kTokens];
   if constexpr (Format::kHasMin || kPanelOffset<Format> != 0) {
+    R1_UNROLL
     for (int t = 0; t < kTokens; ++t) msums[t] = zero<I32x8>();
     for (int pair = 0; pair < 128 / Format::kGroup; ++pair) {
       const I16x16 mins = load<I16x16>(panel.mins[pair]);
+      R1_UNROLL
       for (int t = 0; t < kTokens; ++t) {
         msums[t] = add_products(msums[t], mins, broadcast_two(row[t] + at.sums + 4 * pair));
       }
     }
   }
   const F32x8 d = load<F32x8>(panel.d[0]), dmin = load<F32x8>(panel.dmin[0]);
+  R1_UNROLL
   for (int t = 0; t < kTokens; ++t) {
     if constexpr (kPanelOffset<Format> != 0) isums[t] = sub(isums[t], msums[t]);
     const F32x8 scaled = scale_sums<Format>(isums[t], msums[t], d, dmin);
@@ -364,23 +445,27 @@ HWY_INLINE void multiply_tile_32(const Panel& panel, const std::byte* const* row
                                  float (*to)[kRows]) {
   constexpr int kFours = kProductsPerSum<Format>;
   F32x8 y[kTokens];
+  R1_UNROLL
   for (int t = 0; t < kTokens; ++t) y[t] = load<F32x8>(to[t]);
   for (int i = 0; i < n_blocks; ++i) {
     I32x8 isums[kTokens];
     for (int column = 0; column < 32; column += 4 * kFours) {
       ByteSums sums[kTokens];
       multiply_columns<Format, kFours>(panel.lanes + 8 * i + column / 4, row, at.q + 32 * i + column, sums);
+      R1_UNROLL
       for (int t = 0; t < kTokens; ++t) {
         isums[t] = column == 0 ? widen_sums(sums[t]) : add(isums[t], widen_sums(sums[t]));
       }
     }
     const F32x8 d = load<F32x8>(panel.d[i]), m = load<F32x8>(panel.dmin[i]);
+    R1_UNROLL
     for (int t = 0; t < kTokens; ++t) {
       const F32x8 q_sum = broadcast_float(row[t] + at.sums + 4 * i);
       const F32x8 scaled = scale_sums_32<Format>(isums[t], q_sum, d, m, kPanelOffset<Format>);
       y[t] = multiply_add(scaled, broadcast_float(row[t] + at.d + 4 * i), y[t]);
     }
   }
+  R1_UNROLL
   for (int t = 0; t < kTokens; ++t) store(y[t], to[t]);
 }
 

@@ -15,10 +15,10 @@ namespace {
 struct Product {
   Dtype dtype;
   int n_rows, n_cols, n_tokens;
-  std::vector<std::byte> w;
+  Bytes w;
   std::vector<float> block_scales;
   Activations x;
-  std::vector<std::byte> padded_w;  // w with rows further apart than their length
+  Bytes padded_w;  // w with rows further apart than their length
 
   Product(Dtype type, int rows, int cols, int tokens) : dtype(type), n_rows(rows), n_cols(cols), n_tokens(tokens) {
     w = random_weights(dtype, std::int64_t{rows} * cols);
@@ -196,10 +196,10 @@ TEST(QuantizeActivation, EverySetGivesThePortableBytes) {
     x[600] = 1e30f;
     x[1030] = 1e-39f;
     for (const int n_cols : {256, 512, 1280}) {
-      std::vector<std::byte> expected(static_cast<std::size_t>(activation_row_bytes(format, n_cols)));
+      Bytes expected(static_cast<std::size_t>(activation_row_bytes(format, n_cols)));
       usable_instruction_sets()[0]->quantize_activation(format, x.data(), expected.data(), n_cols);
       for (const InstructionSet* set : usable_instruction_sets()) {
-        std::vector<std::byte> bytes(expected.size());
+        Bytes bytes(expected.size());
         set->quantize_activation(format, x.data(), bytes.data(), n_cols);
         EXPECT_EQ(bytes, expected) << set->name << ", format " << static_cast<int>(format);
       }
@@ -209,7 +209,7 @@ TEST(QuantizeActivation, EverySetGivesThePortableBytes) {
 
 TEST(QuantizeActivation, ErrorIsAtMostHalfAStepOfTheBlock) {
   const auto x = random_floats(1024, 22);
-  std::vector<std::byte> row(static_cast<std::size_t>(activation_row_bytes(ActivationFormat::kQ8_32, 1024)));
+  Bytes row(static_cast<std::size_t>(activation_row_bytes(ActivationFormat::kQ8_32, 1024)));
   quantize_activation(ActivationFormat::kQ8_32, x.data(), row.data(), 1024);
   const Q8_32Row q(row.data(), 1024);
   for (std::size_t i = 0; i < x.size(); ++i) {

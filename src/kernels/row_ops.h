@@ -20,7 +20,7 @@ inline float dot_row(const float* a, const float* b, std::int64_t n) {
     const std::int64_t end = std::min(chunk + kFloatChunk, n);
     F32x16 sum = zero<F32x16>();
     for (std::int64_t i = chunk; i < end; i += kFloatLanes) {
-      sum = multiply_add(load_first(a + i, end - i), load_first(b + i, end - i), sum);
+      sum = multiply_add(load_first<F32x16>(a + i, end - i), load_first<F32x16>(b + i, end - i), sum);
     }
     total += sum_of_lanes(sum);
   }
@@ -30,7 +30,8 @@ inline float dot_row(const float* a, const float* b, std::int64_t n) {
 inline float max_of_row(const float* x, std::int64_t n) {
   F32x16 largest = set<F32x16>(x[0]);
   for (std::int64_t i = 0; i < n; i += kFloatLanes) {
-    const F32x16 v = load_first(x + i, n - i, x[0]);
+    const F32x16 v = load_first<F32x16>(x + i, n - i, x[0]);
+    R1_UNROLL
     for (int p = 0; p < F32x16::kParts; ++p) largest.part[p] = hn::Max(largest.part[p], v.part[p]);
   }
   float lanes[kFloatLanes];
@@ -40,19 +41,21 @@ inline float max_of_row(const float* x, std::int64_t n) {
 
 inline void add_rows(const float* a, const float* b, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; i += kFloatLanes) {
-    store_first(add(load_first(a + i, n - i), load_first(b + i, n - i)), n - i, y + i);
+    store_first(add(load_first<F32x16>(a + i, n - i), load_first<F32x16>(b + i, n - i)), n - i, y + i);
   }
 }
 
 inline void scale_row(float* x, float factor, std::int64_t n) {
   const F32x16 factors = set<F32x16>(factor);
-  for (std::int64_t i = 0; i < n; i += kFloatLanes) store_first(mul(load_first(x + i, n - i), factors), n - i, x + i);
+  for (std::int64_t i = 0; i < n; i += kFloatLanes)
+    store_first(mul(load_first<F32x16>(x + i, n - i), factors), n - i, x + i);
 }
 
 inline void add_scaled_row(const float* x, float factor, float* y, std::int64_t n) {
   const F32x16 factors = set<F32x16>(factor);
   for (std::int64_t i = 0; i < n; i += kFloatLanes) {
-    store_first(multiply_add(factors, load_first(x + i, n - i), load_first(y + i, n - i)), n - i, y + i);
+    store_first(multiply_add(factors, load_first<F32x16>(x + i, n - i), load_first<F32x16>(y + i, n - i)), n - i,
+                y + i);
   }
 }
 
@@ -60,7 +63,8 @@ inline void rms_norm_row(const float* x, const float* weight, float eps, float* 
   const float mean = dot_row(x, x, n) / static_cast<float>(n);
   const F32x16 inverse = set<F32x16>(1.0f / std::sqrt(mean + eps));
   for (std::int64_t i = 0; i < n; i += kFloatLanes) {
-    store_first(mul(mul(load_first(x + i, n - i), inverse), load_first(weight + i, n - i)), n - i, y + i);
+    store_first(mul(mul(load_first<F32x16>(x + i, n - i), inverse), load_first<F32x16>(weight + i, n - i)), n - i,
+                y + i);
   }
 }
 
@@ -71,8 +75,9 @@ inline float exp_and_sum_row(float* x, float shift, std::int64_t n) {
     const std::int64_t end = std::min(chunk + kFloatChunk, n);
     F32x16 sum = zero<F32x16>();
     for (std::int64_t i = chunk; i < end; i += kFloatLanes) {
-      store_first(exp(sub(load_first(x + i, end - i), shifts)), end - i, x + i);
-      sum = add(sum, load_first(x + i, end - i));  // loaded again, so that what pads the last vector isn't counted
+      store_first(exp(sub(load_first<F32x16>(x + i, end - i), shifts)), end - i, x + i);
+      sum = add(sum,
+                load_first<F32x16>(x + i, end - i));  // loaded again, so that what pads the last vector isn't counted
     }
     total += sum_of_lanes(sum);
   }
@@ -82,20 +87,21 @@ inline float exp_and_sum_row(float* x, float shift, std::int64_t n) {
 // v / (1 + exp(-v)), and the same with 1 above.
 HWY_INLINE F32x16 over_one_plus_exp(F32x16 above, const F32x16& v) {
   const F32x16 below = add(set<F32x16>(1.0f), exp(sub(zero<F32x16>(), v)));
+  R1_UNROLL
   for (int p = 0; p < F32x16::kParts; ++p) above.part[p] = hn::Div(above.part[p], below.part[p]);
   return above;
 }
 
 inline void sigmoid_row(float* x, std::int64_t n) {
   for (std::int64_t i = 0; i < n; i += kFloatLanes) {
-    store_first(over_one_plus_exp(set<F32x16>(1.0f), load_first(x + i, n - i)), n - i, x + i);
+    store_first(over_one_plus_exp(set<F32x16>(1.0f), load_first<F32x16>(x + i, n - i)), n - i, x + i);
   }
 }
 
 inline void silu_mul_row(const float* gate, const float* up, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; i += kFloatLanes) {
-    const F32x16 v = load_first(gate + i, n - i);
-    store_first(mul(over_one_plus_exp(v, v), load_first(up + i, n - i)), n - i, y + i);
+    const F32x16 v = load_first<F32x16>(gate + i, n - i);
+    store_first(mul(over_one_plus_exp(v, v), load_first<F32x16>(up + i, n - i)), n - i, y + i);
   }
 }
 
@@ -111,6 +117,7 @@ HWY_INLINE void accumulate_tile(const float (*w)[kBlockColumns], int n_rows, con
                                 F32x16 (&y)[kTokens]) {
   for (int r = 0; r < n_rows; ++r) {
     const F32x16 weights = load<F32x16>(w[r]);
+    R1_UNROLL
     for (int t = 0; t < kTokens; ++t) y[t] = multiply_add(set<F32x16>(x[t * x_stride + r]), weights, y[t]);
   }
 }
@@ -124,13 +131,15 @@ struct AccumulateBlock {
 template <int kTokens>
 HWY_INLINE void accumulate_tokens(const AccumulateArgs& args, const AccumulateBlock& block, int token) {
   F32x16 y[kTokens];
+  R1_UNROLL
   for (int t = 0; t < kTokens; ++t) {
-    y[t] = load_first(args.y + (token + t) * args.y_stride + block.column, block.n_columns);
+    y[t] = load_first<F32x16>(args.y + (token + t) * args.y_stride + block.column, block.n_columns);
     if (block.first_row == 0)
       y[t] = args.alpha == nullptr ? zero<F32x16>() : mul(set<F32x16>(args.alpha[token + t]), y[t]);
   }
   const float* x = args.x + token * args.x_stride + block.first_row;
   accumulate_tile<kTokens>(block.w, block.n_rows, x, args.x_stride, y);
+  R1_UNROLL
   for (int t = 0; t < kTokens; ++t) {
     store_first(y[t], block.n_columns, args.y + (token + t) * args.y_stride + block.column);
   }
@@ -183,6 +192,7 @@ HWY_INLINE std::uint32_t largest_bits(const float* x, int n) {
   Bits largest = zero<Bits>();
   for (int i = 0; i < n; i += kFloatLanes) {
     const Bits bits = bit_and(load<Bits>(x + i), set<Bits>(0x7fffffff));
+    R1_UNROLL
     for (int p = 0; p < Bits::kParts; ++p) largest.part[p] = hn::Max(largest.part[p], bits.part[p]);
   }
   std::int32_t lanes[kFloatLanes];
@@ -197,6 +207,7 @@ HWY_INLINE int quantize_16(const float* x, float inverse, std::int8_t* q) {
   const hn::Rebind<std::int8_t, F32x16::Tag> byte;
   const F32x16 scaled = mul(load<F32x16>(x), set<F32x16>(inverse));
   auto sum = hn::Zero(whole);
+  R1_UNROLL
   for (int p = 0; p < F32x16::kParts; ++p) {
     const auto clamped = hn::Min(hn::Max(scaled.part[p], hn::Set(tag, -127.0f)), hn::Set(tag, 127.0f));
     const auto rounded = hn::NearestInt(clamped);

@@ -27,6 +27,10 @@
 #endif
 #define R1_AFTER_SIMD() HWY_AFTER_NAMESPACE()
 
+// Before loops over the parts of a vector, or over an array of vectors: left as a loop, even of one turn, GCC keeps
+// what it runs over in memory.
+#define R1_UNROLL _Pragma("GCC unroll 8")
+
 R1_BEFORE_SIMD();
 namespace r1::R1_SET {
 
@@ -59,20 +63,33 @@ HWY_INLINE V load(const void* from) {
   const typename V::Tag tag;
   const auto* lanes = static_cast<const typename V::Lane*>(from);
   V v;
+  R1_UNROLL
   for (int p = 0; p < V::kParts; ++p) v.part[p] = hn::LoadU(tag, lanes + p * V::kPartLanes);
   return v;
+}
+
+// The first n lanes, the rest `fill`.
+template <typename V>
+HWY_INLINE V load_first(const typename V::Lane* from, std::int64_t n, typename V::Lane fill = 0) {
+  constexpr int kLanes = V::kParts * V::kPartLanes;
+  if (n >= kLanes) return load<V>(from);
+  typename V::Lane lanes[kLanes];
+  for (int i = 0; i < kLanes; ++i) lanes[i] = i < n ? from[i] : fill;
+  return load<V>(lanes);
 }
 
 template <typename V>
 HWY_INLINE void store(const V& v, void* to) {
   const typename V::Tag tag;
   auto* lanes = static_cast<typename V::Lane*>(to);
+  R1_UNROLL
   for (int p = 0; p < V::kParts; ++p) hn::StoreU(v.part[p], tag, lanes + p * V::kPartLanes);
 }
 
 template <typename V>
 HWY_INLINE V set(typename V::Lane lane) {
   V v;
+  R1_UNROLL
   for (auto& part : v.part) part = hn::Set(typename V::Tag(), lane);
   return v;
 }
@@ -80,55 +97,74 @@ HWY_INLINE V set(typename V::Lane lane) {
 template <typename V>
 HWY_INLINE V zero() {
   V v;
+  R1_UNROLL
   for (auto& part : v.part) part = hn::Zero(typename V::Tag());
   return v;
+}
+
+// Makes the compiler load a register once instead of at each use.
+template <typename Part>
+HWY_INLINE void keep_in_register(Part& part) {
+#if HWY_ARCH_X86
+  asm("" : "+x"(part.raw));
+#elif HWY_ARCH_ARM
+  asm("" : "+w"(part.raw));
+#endif
 }
 
 template <typename To, typename V>
 HWY_INLINE To bit_cast(const V& v) {
   To to;
+  R1_UNROLL
   for (int p = 0; p < V::kParts; ++p) to.part[p] = hn::BitCast(typename To::Tag(), v.part[p]);
   return to;
 }
 
 template <typename V>
 HWY_INLINE V add(V a, const V& b) {
+  R1_UNROLL
   for (int p = 0; p < V::kParts; ++p) a.part[p] = hn::Add(a.part[p], b.part[p]);
   return a;
 }
 
 template <typename V>
 HWY_INLINE V sub(V a, const V& b) {
+  R1_UNROLL
   for (int p = 0; p < V::kParts; ++p) a.part[p] = hn::Sub(a.part[p], b.part[p]);
   return a;
 }
 
 template <typename V>
 HWY_INLINE V mul(V a, const V& b) {
+  R1_UNROLL
   for (int p = 0; p < V::kParts; ++p) a.part[p] = hn::Mul(a.part[p], b.part[p]);
   return a;
 }
 
 template <typename V>
 HWY_INLINE V bit_and(V a, const V& b) {
+  R1_UNROLL
   for (int p = 0; p < V::kParts; ++p) a.part[p] = hn::And(a.part[p], b.part[p]);
   return a;
 }
 
 template <typename V>
 HWY_INLINE V bit_or(V a, const V& b) {
+  R1_UNROLL
   for (int p = 0; p < V::kParts; ++p) a.part[p] = hn::Or(a.part[p], b.part[p]);
   return a;
 }
 
 template <typename V>
 HWY_INLINE V bit_xor(V a, const V& b) {
+  R1_UNROLL
   for (int p = 0; p < V::kParts; ++p) a.part[p] = hn::Xor(a.part[p], b.part[p]);
   return a;
 }
 
 template <int kBits, typename V>
 HWY_INLINE V shift_left(V a) {
+  R1_UNROLL
   for (auto& part : a.part) part = hn::ShiftLeft<kBits>(part);
   return a;
 }
@@ -136,6 +172,7 @@ HWY_INLINE V shift_left(V a) {
 // a * b + c in one rounding, where the machine can (not on SSE4).
 template <typename V>
 HWY_INLINE V multiply_add(const V& a, const V& b, V c) {
+  R1_UNROLL
   for (int p = 0; p < V::kParts; ++p) c.part[p] = hn::MulAdd(a.part[p], b.part[p], c.part[p]);
   return c;
 }
@@ -143,12 +180,14 @@ HWY_INLINE V multiply_add(const V& a, const V& b, V c) {
 // c - a * b, likewise.
 template <typename V>
 HWY_INLINE V negative_multiply_add(const V& a, const V& b, V c) {
+  R1_UNROLL
   for (int p = 0; p < V::kParts; ++p) c.part[p] = hn::NegMulAdd(a.part[p], b.part[p], c.part[p]);
   return c;
 }
 
 HWY_INLINE F32x8 to_float(const I32x8& v) {
   F32x8 f;
+  R1_UNROLL
   for (int p = 0; p < F32x8::kParts; ++p) f.part[p] = hn::ConvertTo(F32x8::Tag(), v.part[p]);
   return f;
 }
@@ -158,6 +197,7 @@ template <int kShift, int kBits>
 HWY_INLINE U8x32 bits(const U8x32& v) {
   U16x16 wide = bit_cast<U16x16>(v);
   if constexpr (kShift > 0) {
+    R1_UNROLL
     for (auto& part : wide.part) part = hn::ShiftRight<kShift>(part);
   }
   return bit_and(bit_cast<U8x32>(wide), set<U8x32>((1 << kBits) - 1));
@@ -167,6 +207,7 @@ HWY_INLINE U8x32 bits(const U8x32& v) {
 template <int kShift, int kBits, int kTo>
 HWY_INLINE U8x32 bits_at(const U8x32& v) {
   U16x16 wide = bit_cast<U16x16>(v);
+  R1_UNROLL
   for (auto& part : wide.part) {
     if constexpr (kShift > kTo) part = hn::ShiftRight<kShift - kTo>(part);
     if constexpr (kShift < kTo) part = hn::ShiftLeft<kTo - kShift>(part);
@@ -190,6 +231,7 @@ HWY_INLINE V join_halves(const Half& low, const Half& high) {
 // Odd lanes of one, even lanes of the other.
 template <typename V>
 HWY_INLINE V odd_even(const V& odd, V even) {
+  R1_UNROLL
   for (int p = 0; p < V::kParts; ++p) even.part[p] = hn::OddEven(odd.part[p], even.part[p]);
   return even;
 }
@@ -209,6 +251,7 @@ HWY_INLINE U8x32 nibbles(const std::uint8_t* bytes) {
 HWY_INLINE I8x32 look_up(const std::int8_t* table, const U8x32& v) {
   const auto entries = hn::LoadDup128(I8x32::Tag(), table);
   I8x32 values;
+  R1_UNROLL
   for (int p = 0; p < U8x32::kParts; ++p) {
     values.part[p] = hn::TableLookupBytes(entries, hn::BitCast(I8x32::Tag(), v.part[p]));
   }
@@ -227,6 +270,7 @@ HWY_INLINE U8x32 spread_bits(const std::uint8_t* four_bytes) {
   const U8x32 bit = bit_cast<U8x32>(set<Vector<std::uint64_t, 4>>(0x8040201008040201ull));
   const auto value = hn::Set(U8x32::Tag(), kValue);
   U8x32 v;
+  R1_UNROLL
   for (int p = 0; p < U8x32::kParts; ++p) {
     const auto tested = hn::And(hn::TableLookupBytes(words.part[p], byte_of.part[p]), bit.part[p]);
     v.part[p] = hn::And(hn::VecFromMask(U8x32::Tag(), hn::Eq(tested, bit.part[p])), value);
@@ -242,15 +286,15 @@ HWY_INLINE I16x16 set_halves(const std::int16_t* lanes) {
   std::memcpy(&both, lanes, 4);
   const U8x32 v = bit_cast<U8x32>(set<U32x8>(both)), from = load<U8x32>(kFrom);
   U8x32 halves;
+  R1_UNROLL
   for (int p = 0; p < U8x32::kParts; ++p) halves.part[p] = hn::TableLookupBytes(v.part[p], from.part[p]);
   return bit_cast<I16x16>(halves);
 }
 
 // Half floats of any bits, one register of floats.
-template <typename V>
-HWY_INLINE hn::Vec<typename V::Tag> halves_to_float_part(const std::uint16_t* halves) {
+template <typename V, typename Halves>
+HWY_INLINE hn::Vec<typename V::Tag> halves_to_float_part(const Halves& bits16) {
   const typename V::Tag tag;
-  const auto bits16 = hn::LoadU(hn::Rebind<std::uint16_t, typename V::Tag>(), halves);
 #if HWY_TARGET == HWY_SSE4
   // Highway's own, without F16C, takes infinity for a number.
   const hn::RebindToUnsigned<typename V::Tag> tag32;

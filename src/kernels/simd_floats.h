@@ -13,15 +13,6 @@ namespace r1::R1_SET {
 
 using FloatPart = hn::Vec<F32x16::Tag>;
 
-// The first n of 16 floats, the rest `fill`.
-HWY_INLINE F32x16 load_first(const float* from, std::int64_t n, float fill = 0.0f) {
-  if (n >= kFloatLanes) return load<F32x16>(from);
-  float lanes[kFloatLanes];
-  std::fill(lanes, lanes + kFloatLanes, fill);
-  std::copy(from, from + n, lanes);
-  return load<F32x16>(lanes);
-}
-
 HWY_INLINE void store_first(const F32x16& v, std::int64_t n, float* to) {
   if (n >= kFloatLanes) return store(v, to);
   float lanes[kFloatLanes];
@@ -37,6 +28,7 @@ HWY_INLINE F32x8 fold(const V& v) {
     const F32x8::Tag half;
     folded.part[0] = hn::Add(hn::LowerHalf(half, v.part[0]), hn::UpperHalf(half, v.part[0]));
   } else {
+    R1_UNROLL
     for (int p = 0; p < F32x8::kParts; ++p) folded.part[p] = hn::Add(v.part[p], v.part[p + F32x8::kParts]);
   }
   return folded;
@@ -51,20 +43,18 @@ HWY_INLINE float sum_of_lanes(const F32x16& v) {
   return lanes[0];
 }
 
-// 16 stored values as f32.
+// 16 stored values as f32. Rows come from mapped files and may lie anywhere; LoadU doesn't mind.
 template <typename Format>
 HWY_INLINE F32x16 decode(const std::byte* from) {
-  using Stored = typename Format::Stored;
-  constexpr int kLanes = F32x16::kPartLanes;
   const F32x16::Tag tag;
+  const auto* stored = reinterpret_cast<const typename Format::Stored*>(from);
   F32x16 v;
-  for (int p = 0; p < F32x16::kParts; ++p) {
-    Stored stored[kLanes];
-    std::memcpy(stored, from + p * sizeof stored, sizeof stored);
+  R1_UNROLL
+  for (int p = 0; p < F32x16::kParts; ++p, stored += F32x16::kPartLanes) {
     if constexpr (Format::kDtype == Dtype::kF32) {
       v.part[p] = hn::LoadU(tag, stored);
     } else if constexpr (Format::kDtype == Dtype::kF16) {
-      v.part[p] = halves_to_float_part<F32x16>(stored);
+      v.part[p] = halves_to_float_part<F32x16>(hn::LoadU(hn::Rebind<std::uint16_t, F32x16::Tag>(), stored));
     } else {
       static_assert(Format::kDtype == Dtype::kBF16);
       const hn::RebindToUnsigned<F32x16::Tag> wide;
@@ -75,38 +65,54 @@ HWY_INLINE F32x16 decode(const std::byte* from) {
   return v;
 }
 
+// Sixteen half floats as f32.
+template <typename Halves>
+HWY_INLINE F32x16 halves_to_floats(const Halves& halves) {
+  constexpr int kRatio = F32x16::kParts / Halves::kParts;  // registers of floats for one of halves: 1 or 2
+  const hn::Rebind<std::uint16_t, F32x16::Tag> tag16;
+  F32x16 v;
+  R1_UNROLL
+  for (int p = 0; p < Halves::kParts; ++p) {
+    if constexpr (kRatio == 1) {
+      v.part[p] = halves_to_float_part<F32x16>(halves.part[p]);
+    } else {
+      v.part[2 * p] = halves_to_float_part<F32x16>(hn::LowerHalf(tag16, halves.part[p]));
+      v.part[2 * p + 1] = halves_to_float_part<F32x16>(hn::UpperHalf(tag16, halves.part[p]));
+    }
+  }
+  return v;
+}
+
 // 16 bytes of F8E4M3, times their scale / 2^-8: through half floats, whose exponent is one bit wider and has the
 // subnormals in the same place, so that no multiplication meets an f32 subnormal (slow on Intel).
 HWY_INLINE F32x16 decode_f8(const std::byte* from, float scale_times_256) {
-  const F32x16::Tag tag;
-  const hn::Rebind<std::uint16_t, F32x16::Tag> tag16;
-  const hn::Rebind<std::uint8_t, F32x16::Tag> tag8;
-  const auto nan = hn::Set(tag16, 0x7f);
-  F32x16 v;
-  for (int p = 0; p < F32x16::kParts; ++p) {
-    std::uint8_t stored[F32x16::kPartLanes];
-    std::memcpy(stored, from + p * sizeof stored, sizeof stored);
-    const auto bytes = hn::PromoteTo(tag16, hn::LoadU(tag8, stored));
-    const auto magnitude = hn::And(bytes, nan);
-    const auto sign = hn::ShiftLeft<8>(hn::Xor(bytes, magnitude));
-    const auto is_nan = hn::VecFromMask(tag16, hn::Eq(magnitude, nan));
-    std::uint16_t halves[F32x16::kPartLanes];
-    hn::StoreU(hn::Or(hn::Or(hn::ShiftLeft<7>(magnitude), sign), hn::ShiftRight<1>(is_nan)), tag16, halves);
-    v.part[p] = hn::Mul(halves_to_float_part<F32x16>(halves), hn::Set(tag, scale_times_256));
+  const auto* stored = reinterpret_cast<const std::int8_t*>(from);
+  U16x16 halves;
+  R1_UNROLL
+  for (int p = 0; p < U16x16::kParts; ++p, stored += U16x16::kPartLanes) {
+    const U16x16::Tag tag;
+    const auto bytes = hn::PromoteTo(I16x16::Tag(), hn::LoadU(hn::Rebind<std::int8_t, I16x16::Tag>(), stored));
+    // The sign is in bits 14 and 15 now; 14 is to be the exponent's highest, which is zero.
+    const auto half = hn::And(hn::BitCast(tag, hn::ShiftLeft<7>(bytes)), hn::Set(tag, 0xbf80));
+    const auto largest = hn::Set(tag, 0x3f80);
+    const auto is_nan = hn::VecFromMask(tag, hn::Eq(hn::And(half, largest), largest));
+    halves.part[p] = hn::Or(half, hn::ShiftRight<1>(is_nan));
   }
-  return v;
+  return mul(halves_to_floats(halves), set<F32x16>(scale_times_256));
 }
 
 // exp.h's steps on 16 lanes. hn::Max(a, NaN) is NaN on x86 and Arm: NaN stays NaN.
 HWY_INLINE F32x16 exp(F32x16 v) {
   const F32x16::Tag tag;
   const hn::RebindToSigned<F32x16::Tag> whole_tag;
+  R1_UNROLL
   for (auto& part : v.part) {
     const auto x = hn::Min(hn::Set(tag, kExpHighest), hn::Max(hn::Set(tag, kExpLowest), part));
     const auto shifted = hn::MulAdd(x, hn::Set(tag, kLog2E), hn::Set(tag, kRoundMagic));
     const auto n = hn::Sub(shifted, hn::Set(tag, kRoundMagic));
     const auto r = hn::NegMulAdd(n, hn::Set(tag, kLn2Low), hn::NegMulAdd(n, hn::Set(tag, kLn2High), x));
     auto q = hn::Set(tag, kExpQ[4]);
+    R1_UNROLL
     for (int i = 3; i >= 0; --i) q = hn::MulAdd(q, r, hn::Set(tag, kExpQ[i]));
     const auto exp_r = hn::Add(hn::MulAdd(q, hn::Mul(r, r), r), hn::Set(tag, 1.0f));
     const auto magic_bits = hn::BitCast(whole_tag, hn::Set(tag, kRoundMagic));

@@ -85,6 +85,7 @@ HWY_INLINE I16x16 widen_twice(std::uint64_t bytes) {
   const U8x32 eight = bit_cast<U8x32>(set<Vector<std::uint64_t, 4>>(bytes));
   const U8x32 from = load<U8x32>(kFrom);
   U8x32 v;
+  R1_UNROLL
   for (int p = 0; p < U8x32::kParts; ++p) v.part[p] = hn::TableLookupBytesOr0(eight.part[p], from.part[p]);
   return bit_cast<I16x16>(v);
 }
@@ -93,6 +94,7 @@ HWY_INLINE I16x16 widen_twice(std::uint64_t bytes) {
 template <typename Byte>
 HWY_INLINE I16x16 widen(const Byte* bytes) {
   I16x16 v;
+  R1_UNROLL
   for (int p = 0; p < I16x16::kParts; ++p) {
     v.part[p] =
         hn::PromoteTo(I16x16::Tag(), hn::LoadU(hn::Rebind<Byte, I16x16::Tag>(), bytes + p * I16x16::kPartLanes));
@@ -135,6 +137,7 @@ struct Lanes<Q2_K> {
   static HWY_INLINE I16x16 scales(const Q2_K::Block& block) { return bit_and(widen(block.scales), set<I16x16>(15)); }
   static HWY_INLINE I16x16 mins(const Q2_K::Block& block) {
     I16x16 v = widen(block.scales);
+    R1_UNROLL
     for (auto& part : v.part) part = hn::ShiftRight<4>(part);
     return v;
   }

@@ -52,11 +52,13 @@ HWY_INLINE I32Part add_products(I32Part sum, I16Part a, I16Part b) {
 
 HWY_INLINE I16x16 pair_sums(const U8x32& w, const I8x32& x) {
   I16x16 sums;
+  R1_UNROLL
   for (int p = 0; p < I16x16::kParts; ++p) sums.part[p] = pair_sums(w.part[p], x.part[p]);
   return sums;
 }
 
 HWY_INLINE I32x8 add_products(I32x8 sum, const I16x16& a, const I16x16& b) {
+  R1_UNROLL
   for (int p = 0; p < I32x8::kParts; ++p) sum.part[p] = add_products(sum.part[p], a.part[p], b.part[p]);
   return sum;
 }
@@ -64,6 +66,7 @@ HWY_INLINE I32x8 add_products(I32x8 sum, const I16x16& a, const I16x16& b) {
 // As above with w in [-128, 127]. x86 multiplies unsigned by signed bytes only: |w| times x with w's sign.
 HWY_INLINE I16x16 pair_sums(const I8x32& w, const I8x32& x) {
   I16x16 sums;
+  R1_UNROLL
   for (int p = 0; p < I16x16::kParts; ++p) {
 #if HWY_ARCH_X86
     const U8Part magnitude = hn::BitCast(U8x32::Tag(), hn::Abs(w.part[p]));
@@ -98,7 +101,11 @@ HWY_INLINE F32x8 halves_to_float(std::uint16_t a, std::uint16_t b, std::uint16_t
 #else
   const std::uint16_t halves[8] = {a, b, c, d, e, f, g, h};
   F32x8 v;
-  for (int p = 0; p < F32x8::kParts; ++p) v.part[p] = halves_to_float_part<F32x8>(halves + p * F32x8::kPartLanes);
+  const hn::Rebind<std::uint16_t, F32x8::Tag> tag;
+  R1_UNROLL
+  for (int p = 0; p < F32x8::kParts; ++p) {
+    v.part[p] = halves_to_float_part<F32x8>(hn::LoadU(tag, halves + p * F32x8::kPartLanes));
+  }
   return v;
 #endif
 }
@@ -127,6 +134,7 @@ HWY_INLINE V add_quads(const V& a, const V& b) {
 template <bool kLower, typename V>
 HWY_INLINE V interleave(const V& a, const V& b) {
   V v;
+  R1_UNROLL
   for (int p = 0; p < V::kParts; ++p) {
     v.part[p] = kLower ? hn::InterleaveLower(a.part[p], b.part[p])
                        : hn::InterleaveUpper(typename V::Tag(), a.part[p], b.part[p]);
@@ -141,17 +149,29 @@ HWY_INLINE V interleave_pairs(const V& a, const V& b) {
   return bit_cast<V>(interleave<kLower>(bit_cast<Wide>(a), bit_cast<Wide>(b)));
 }
 
-// Eight vectors of eight lanes: lane r of the result is the sum of v[r]'s lanes, added as plain_floats.h says: i and
-// i + 4, then + 2, then + 1. 7 additions and 14 shuffles where a vector is one register.
-template <typename V>
-HWY_INLINE V add_across(const V (&v)[8]) {
-  V pairs[2];
-  for (int i = 0; i < 2; ++i) {
-    const V even = add_quads(v[2 * i], v[2 * i + 4]), odd = add_quads(v[2 * i + 1], v[2 * i + 5]);
-    pairs[i] = add(interleave<true>(even, odd), interleave<false>(even, odd));
-  }
-  return add(interleave_pairs<true>(pairs[0], pairs[1]), interleave_pairs<false>(pairs[0], pairs[1]));
+// The sums across of four of eight vectors, first to be added to those of the other four: v(i), v(i + 4), v(i + 1),
+// v(i + 5). An addition each as soon as its operands are there, so that few registers are held.
+template <typename Source>
+HWY_INLINE auto add_across_four(const Source& v, int i) {
+  const auto even = add_quads(v(i), v(i + 4));
+  const auto odd = add_quads(v(i + 1), v(i + 5));
+  return add(interleave<true>(even, odd), interleave<false>(even, odd));
 }
+
+// Eight vectors v(0) to v(7) of eight lanes: lane r of the result is the sum of v(r)'s lanes, added as plain_floats.h
+// says: i and i + 4, then + 2, then + 1. 7 additions and 14 shuffles where a vector is one register.
+template <typename Source>
+HWY_INLINE auto add_across(const Source& v) {
+  const auto first = add_across_four(v, 0);
+  const auto second = add_across_four(v, 2);
+  return add(interleave_pairs<true>(first, second), interleave_pairs<false>(first, second));
+}
+
+template <typename V>
+struct VectorsInMemory {
+  const V* v;
+  HWY_INLINE const V& operator()(int i) const { return v[i]; }
+};
 
 // Afterwards vector i holds lane i of what the eight were, in their order.
 HWY_INLINE void transpose(U32x8 (&v)[8]) {
