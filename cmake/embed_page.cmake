@@ -1,6 +1,7 @@
-# embed_page.cmake: cmake -DSOURCE=web -DOUTPUT=page_files.cpp -P embed_page.cmake
-# Writes the chat page's files as C++ arrays, with an ETag made of their content.
-set(files "index.html|/|text/html" "chat.css|/chat.css|text/css" "chat.js|/chat.js|text/javascript")
+# embed_page.cmake: cmake -DSOURCE=. -DOUTPUT=page_files.cpp -P embed_page.cmake
+# Writes the chat page's files and the API's document as C++ arrays, with an ETag made of their content.
+set(files "web/index.html|/|text/html" "web/chat.css|/chat.css|text/css" "web/chat.js|/chat.js|text/javascript"
+          "web/markdown.js|/markdown.js|text/javascript" "docs/api.md|/docs/api|text/plain")
 set(arrays "")
 set(table "")
 foreach(line IN LISTS files)

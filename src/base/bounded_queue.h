@@ -88,6 +88,11 @@ class BoundedQueue {
     not_full_.notify_all();
   }
 
+  bool closed() const {
+    std::lock_guard lock(mutex_);
+    return closed_;
+  }
+
   std::size_t size() const {
     std::lock_guard lock(mutex_);
     return items_.size();

@@ -195,6 +195,7 @@ bool ModelEngine::retire(Sequence& sequence) {
       deliver(sequence, {.token = {}, .finish = sequence.finish});
     }
     sequence.channel->events.close();
+    if (sequence.channel->on_event) sequence.channel->on_event();  // the finish may not have found room
   } else if (sequence.undelivered) {
     StreamEvent event = std::move(*sequence.undelivered);
     sequence.undelivered.reset();

@@ -67,12 +67,15 @@ class TokenStream {
   }
   ~TokenStream() { cancel(); }
 
-  std::optional<StreamEvent> try_next() { return channel_->events.try_pop(); }
-
-  // Waits. After the last event, or when the engine is gone, a cancelled finish.
-  StreamEvent next() {
+  // Empty when there is nothing yet. Both: when the engine closed the channel, a cancelled finish.
+  std::optional<StreamEvent> try_next() {
+    const bool was_closed = channel_->events.closed();  // asked first: nothing comes in after that
+    if (auto event = channel_->events.try_pop()) return event;
+    return was_closed ? std::optional(cancelled_finish()) : std::nullopt;
+  }
+  StreamEvent next() {  // waits
     if (auto event = channel_->events.pop()) return *std::move(event);
-    return {.token = {}, .finish = Finish{.reason = FinishReason::kCancelled, .usage = {}, .error = {}}};
+    return cancelled_finish();
   }
 
   // The engine stops within one step and sends a Finish with kCancelled, unless it had already finished.
@@ -81,6 +84,9 @@ class TokenStream {
   }
 
  private:
+  static StreamEvent cancelled_finish() {
+    return {.token = {}, .finish = Finish{.reason = FinishReason::kCancelled, .usage = {}, .error = {}}};
+  }
   std::shared_ptr<TokenChannel> channel_;
 };
 

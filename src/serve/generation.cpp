@@ -55,7 +55,11 @@ std::optional<AnswerPiece> Generation::next_of(std::size_t index) {
   Answer& answer = answers_[index];
   while (!answer.finished && !failure_) {
     const std::optional<StreamEvent> event = answer.tokens.try_next();
-    if (!event) break;
+    if (!event) {
+      // Not before all is taken that came behind the stop string: the Finish, with the usage, must find room.
+      if (answer.text.stopped()) answer.tokens.cancel();
+      break;
+    }
     AnswerPiece piece;
     piece.index = static_cast<int>(index);
     if (event->token) take_token(answer, *event->token, piece);
@@ -73,7 +77,6 @@ void Generation::take_token(Answer& answer, const SampledToken& token, AnswerPie
   // Reports travel with their text: those of held back text wait for it.
   if (!piece.text.thinking.empty()) piece.thinking_tokens = std::exchange(answer.thinking_tokens, {});
   if (!piece.text.answer.empty()) piece.answer_tokens = std::exchange(answer.answer_tokens, {});
-  if (answer.text.stopped()) answer.tokens.cancel();  // its Finish, with the usage, comes within a step
 }
 
 void Generation::take_finish(Answer& answer, const Finish& finish, AnswerPiece& piece) {

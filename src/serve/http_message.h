@@ -65,7 +65,7 @@ using HttpReply = std::variant<HttpResponse, std::unique_ptr<HttpDeferred>, std:
 // long gone.
 class HttpWaker {
  public:
-  class Target;  // http_connection.cpp's
+  class Target;                                                                       // http_connection.cpp's
   explicit HttpWaker(std::shared_ptr<Target> target) : target_(std::move(target)) {}  // null: wakes nobody
   void wake() const;
 

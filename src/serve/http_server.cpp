@@ -130,8 +130,8 @@ void HttpServer::Impl::turn_away(tcp::socket socket) {
 void HttpServer::Impl::await_signal() {
   signals.async_wait([this](const error_code& cancelled, int /*signal*/) {
     if (cancelled) return;
+    await_signal();  // first: with nothing to drain, begin_stop() cancels it right away
     begin_stop();
-    await_signal();
   });
 }
 

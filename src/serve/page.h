@@ -1,4 +1,4 @@
-// page.h: the files of the chat page, web/, built into the program by cmake/embed_page.cmake.
+// page.h: the files of the chat page, web/, and the API's document, built into the program by cmake/embed_page.cmake.
 #pragma once
 
 #include <span>

@@ -1,0 +1,126 @@
+// cmd_serve.cpp: `r1 serve [MODEL...]`: the API and the chat page, over models or over a script.
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include "apps/commands.h"
+#include "apps/loaded_model.h"
+#include "serve/api_server.h"
+#include "serve/http_server.h"
+#include "serve/script_model.h"
+
+namespace r1 {
+namespace {
+
+struct Options {
+  std::vector<std::string> models;
+  std::string engine = "model", name;
+  bool insecure = false;
+  EngineFlags flags;
+  HttpServerOptions http;
+  AccessOptions access;
+};
+
+// What is served, and what keeps it alive.
+struct Served {
+  std::vector<std::unique_ptr<LoadedModel>> loaded;
+  std::unique_ptr<ScriptModel> script;
+  std::vector<ServedModel> models;
+};
+
+constexpr std::string_view kScriptPrefix = "script:";
+
+Status load_script(const Options& options, Served& served) {
+  if (!options.models.empty()) return Error{ErrorCode::kInvalidInput, "--engine script:FILE is served without a MODEL"};
+  R1_TRY(served.script, ScriptModel::load(options.engine.substr(kScriptPrefix.size())));
+  served.models.push_back(served.script->served());
+  return {};
+}
+
+Status load_models(const Options& options, Served& served) {
+  if (options.models.empty()) {
+    return Error{ErrorCode::kInvalidInput,
+                 "which model? `r1 list` shows those in the store; --engine script:FILE needs none"};
+  }
+  for (const std::string& model : options.models) {
+    std::fprintf(stderr, "r1: loading %s\n", model.c_str());
+    R1_TRY(std::unique_ptr<LoadedModel> loaded, LoadedModel::load(model, options.flags));
+    served.models.push_back({.name = loaded->name(),
+                             .engine = &loaded->engine(),
+                             .tokenizer = &loaded->tokenizer(),
+                             .chat_template = &loaded->chat_template(),
+                             .sampling = loaded->default_sampling()});
+    served.loaded.push_back(std::move(loaded));
+  }
+  return {};
+}
+
+// The name clients ask for, unlike the path, is a promise to them.
+Status name_models(const Options& options, Served& served) {
+  if (!options.name.empty() && served.models.size() > 1)
+    return Error{ErrorCode::kInvalidInput, "--name is for one model; several keep their own names"};
+  if (!options.name.empty()) served.models.front().name = options.name;
+  for (std::size_t i = 0; i < served.models.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (served.models[i].name == served.models[j].name)
+        return Error{ErrorCode::kInvalidInput, fmt::format("two models are called '{}'", served.models[i].name)};
+    }
+  }
+  return {};
+}
+
+Status serve(const Options& options) {
+  if (!is_loopback(options.http.host) && !options.insecure) {
+    return Error{ErrorCode::kInvalidInput,
+                 fmt::format("--host {} lets everybody who reaches this machine use its models, and there are no API "
+                             "keys yet; --insecure-no-auth says that this is meant",
+                             options.http.host)};
+  }
+  Served served;
+  const bool is_script = options.engine.starts_with(kScriptPrefix);
+  if (!is_script && options.engine != "model")
+    return Error{ErrorCode::kInvalidInput, fmt::format("--engine {}: it can be model or script:FILE", options.engine)};
+  R1_TRY_STATUS(is_script ? load_script(options, served) : load_models(options, served));
+  R1_TRY_STATUS(name_models(options, served));
+
+  ApiServer api(served.models, options.access);
+  R1_TRY(const std::unique_ptr<HttpServer> server, HttpServer::listen(options.http, api));
+  api.report_on(server.get());
+  std::string names;
+  for (const ServedModel& model : served.models) names += (names.empty() ? "" : ", ") + model.name;
+  const bool is_ipv6 = options.http.host.find(':') != std::string::npos;
+  std::fprintf(stderr, is_ipv6 ? "r1: serving %s on http://[%s]:%d\n" : "r1: serving %s on http://%s:%d\n",
+               names.c_str(), options.http.host.c_str(), server->port());
+  server->run();
+  return {};
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app, Action& action) {
+  auto options = std::make_shared<Options>();
+  options->http.port = 8080;
+  options->http.stops_on_signals = true;
+  CLI::App* command = app.add_subcommand("serve", "an API server (DeepSeek's and OpenAI's dialects) with a chat page");
+  command->add_option("MODEL", options->models, "paths, or names in the store");
+  command->add_option("--host", options->http.host, "address to listen on")->capture_default_str();
+  command->add_option("--port", options->http.port, "0: any free one")
+      ->check(CLI::Range(0, 65535))
+      ->capture_default_str();
+  command->add_option("--name", options->name, "the name under which clients ask for the model");
+  command->add_option("--engine", options->engine, "model, or script:FILE (docs/scripted-engine.md)")
+      ->capture_default_str();
+  command->add_flag("--insecure-no-auth", options->insecure, "listen also where others can reach it, without keys");
+  command->add_option("--allow-host", options->access.hosts, "a host name under which the server may be addressed")
+      ->allow_extra_args(false);
+  command->add_option("--allow-origin", options->access.origins, "an origin whose web pages may use the server")
+      ->allow_extra_args(false);
+  options->flags.add_to(*command);
+  command->callback([options, &action] { action = [options] { return serve(*options); }; });
+}
+
+}  // namespace r1
