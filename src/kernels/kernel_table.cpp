@@ -54,6 +54,7 @@ std::vector<const InstructionSet*> find_usable() {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni")) {
       usable.push_back(&kAvx512);
+      if (const InstructionSet* amx = amx_set()) usable.push_back(amx);
     }
   }
 #elif R1_ARM64

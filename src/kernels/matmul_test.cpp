@@ -157,19 +157,23 @@ TEST_P(EveryDtype, AResultDoesNotDependOnItsTile) {
 
 TEST_P(EveryDtype, RowsOfActivationsAreGatheredAndResultsStrided) {
   const Product p(GetParam(), 11, columns_for(GetParam(), 2), 8);
-  const std::int32_t rows[] = {5, 5, 0, 7, 2};
+  std::vector<std::int32_t> rows = {5, 5, 0, 7, 2};
+  while (rows.size() < 37) rows.push_back(static_cast<std::int32_t>(rows.size() * 3 % 8));
   for (const InstructionSet* set : usable_instruction_sets()) {
     const auto all = p.run(*set);
-    std::vector<float> y(5 * 40, -1.0f);
-    MatmulArgs args = p.args(y.data());
-    args.x_rows = rows;
-    args.n_tokens = 5;
-    args.y_stride = 40;
-    set->matmul[static_cast<int>(p.dtype)](args);
-    for (int token = 0; token < 5; ++token) {
-      for (int i = 0; i < 40; ++i) {
-        const float expected = i < p.n_rows ? all[rows[token] * p.n_rows + i] : -1.0f;
-        ASSERT_EQ(y[token * 40 + i], expected) << set->name << " token " << token << " row " << i;
+    for (const int n_tokens : {5, 37}) {
+      std::vector<float> y(static_cast<std::size_t>(n_tokens) * 40, -1.0f);
+      MatmulArgs args = p.args(y.data());
+      args.x_rows = rows.data();
+      args.n_tokens = n_tokens;
+      args.y_stride = 40;
+      set->matmul[static_cast<int>(p.dtype)](args);
+      for (int token = 0; token < n_tokens; ++token) {
+        for (int i = 0; i < 40; ++i) {
+          const float expected =
+              i < p.n_rows ? all[static_cast<std::size_t>(rows[token] * p.n_rows + i)] : -1.0f;
+          ASSERT_EQ(y[token * 40 + i], expected) << set->name << " token " << token << " row " << i;
+        }
       }
     }
   }

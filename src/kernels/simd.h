@@ -86,6 +86,16 @@ HWY_INLINE void store(const V& v, void* to) {
   for (int p = 0; p < V::kParts; ++p) hn::StoreU(v.part[p], tag, lanes + p * V::kPartLanes);
 }
 
+// The first n lanes.
+template <typename V>
+HWY_INLINE void store_first(const V& v, std::int64_t n, typename V::Lane* to) {
+  constexpr int kLanes = V::kParts * V::kPartLanes;
+  if (n >= kLanes) return store(v, to);
+  typename V::Lane lanes[kLanes];
+  store(v, lanes);
+  std::memcpy(to, lanes, static_cast<std::size_t>(n) * sizeof(typename V::Lane));
+}
+
 template <typename V>
 HWY_INLINE V set(typename V::Lane lane) {
   V v;
@@ -169,6 +179,13 @@ HWY_INLINE V shift_left(V a) {
   return a;
 }
 
+template <int kBits, typename V>
+HWY_INLINE V shift_right(V a) {
+  R1_UNROLL
+  for (auto& part : a.part) part = hn::ShiftRight<kBits>(part);
+  return a;
+}
+
 // a * b + c in one rounding, where the machine can (not on SSE4).
 template <typename V>
 HWY_INLINE V multiply_add(const V& a, const V& b, V c) {
@@ -185,10 +202,12 @@ HWY_INLINE V negative_multiply_add(const V& a, const V& b, V c) {
   return c;
 }
 
-HWY_INLINE F32x8 to_float(const I32x8& v) {
-  F32x8 f;
+template <int n>
+HWY_INLINE Vector<float, n> to_float(const Vector<std::int32_t, n>& v) {
+  Vector<float, n> f;
   R1_UNROLL
-  for (int p = 0; p < F32x8::kParts; ++p) f.part[p] = hn::ConvertTo(F32x8::Tag(), v.part[p]);
+  for (int p = 0; p < Vector<float, n>::kParts; ++p)
+    f.part[p] = hn::ConvertTo(typename Vector<float, n>::Tag(), v.part[p]);
   return f;
 }
 

@@ -13,13 +13,6 @@ namespace r1::R1_SET {
 
 using FloatPart = hn::Vec<F32x16::Tag>;
 
-HWY_INLINE void store_first(const F32x16& v, std::int64_t n, float* to) {
-  if (n >= kFloatLanes) return store(v, to);
-  float lanes[kFloatLanes];
-  store(v, lanes);
-  std::copy(lanes, lanes + n, to);
-}
-
 // Lanes i and i + 8 added: the first step of plain_floats.h's order.
 template <typename V>
 HWY_INLINE F32x8 fold(const V& v) {

@@ -39,6 +39,16 @@ HWY_INLINE I32Part add_products(I32Part sum, I16Part a, I16Part b) {
 #endif
 }
 HWY_INLINE I8Part apply_sign(I8Part x, I8Part w) { return I8Part{_mm256_sign_epi8(x.raw, w.raw)}; }
+#if R1_HAVE_VNNI
+using I8x64 = Vector<std::int8_t, 64>;
+using U8x64 = Vector<std::uint8_t, 64>;
+using I32x16 = Vector<std::int32_t, 16>;
+HWY_INLINE hn::Vec<I32x16::Tag> add_products(hn::Vec<I32x16::Tag> sum, hn::Vec<Vector<std::int16_t, 32>::Tag> a,
+                                             hn::Vec<Vector<std::int16_t, 32>::Tag> b) {
+  sum.raw = _mm512_dpwssd_epi32(sum.raw, a.raw, b.raw);
+  return sum;
+}
+#endif
 #elif HWY_ARCH_ARM_A64
 HWY_INLINE I16Part pair_sums(I8Part w, I8Part x) {
   return I16Part{vpaddq_s16(vmull_s8(vget_low_s8(w.raw), vget_low_s8(x.raw)), vmull_high_s8(w.raw, x.raw))};
@@ -57,9 +67,13 @@ HWY_INLINE I16x16 pair_sums(const U8x32& w, const I8x32& x) {
   return sums;
 }
 
-HWY_INLINE I32x8 add_products(I32x8 sum, const I16x16& a, const I16x16& b) {
+template <int n>
+HWY_INLINE Vector<std::int32_t, n> add_products(Vector<std::int32_t, n> sum, const Vector<std::int16_t, 2 * n>& a,
+                                                const Vector<std::int16_t, 2 * n>& b) {
   R1_UNROLL
-  for (int p = 0; p < I32x8::kParts; ++p) sum.part[p] = add_products(sum.part[p], a.part[p], b.part[p]);
+  for (int p = 0; p < Vector<std::int32_t, n>::kParts; ++p) {
+    sum.part[p] = add_products(sum.part[p], a.part[p], b.part[p]);
+  }
   return sum;
 }
 
@@ -79,13 +93,17 @@ HWY_INLINE I16x16 pair_sums(const I8x32& w, const I8x32& x) {
 }
 
 // 32-bit lane i = sum[i] + the products of bytes 4i to 4i + 3.
+#if R1_HAVE_VNNI
+HWY_INLINE I32x8 add_byte_products(I32x8 sum, const U8x32& w, const I8x32& x) {
+  return I32x8{{I32Part{_mm256_dpbusd_epi32(sum.part[0].raw, w.part[0].raw, x.part[0].raw)}}};
+}
+HWY_INLINE I32x16 add_byte_products(I32x16 sum, const U8x64& w, const I8x64& x) {
+  sum.part[0].raw = _mm512_dpbusd_epi32(sum.part[0].raw, w.part[0].raw, x.part[0].raw);
+  return sum;
+}
+#endif
 template <typename Weights>
 HWY_INLINE I32x8 add_byte_products(I32x8 sum, const Weights& w, const I8x32& x) {
-#if R1_HAVE_VNNI
-  if constexpr (std::is_same_v<Weights, U8x32>) {
-    return I32x8{{I32Part{_mm256_dpbusd_epi32(sum.part[0].raw, w.part[0].raw, x.part[0].raw)}}};
-  }
-#endif
   return add_products(sum, pair_sums(w, x), set<I16x16>(1));
 }
 

@@ -1,0 +1,64 @@
+// block_products.h: what the two ways of multiplying blocks share: scales of several blocks at once, and the float
+// steps that make a block's integer sums a part of the result (portable.cpp defines them).
+#pragma once
+
+#include <algorithm>
+
+#include "kernels/activation.h"
+#include "kernels/kernels.h"
+#include "kernels/simd_formats.h"
+
+R1_BEFORE_SIMD();
+namespace r1::R1_SET {
+
+inline constexpr int kRows = 8;  // rows whose blocks are loaded together
+
+// One half float of each of eight rows' block b.
+template <typename Block>
+HWY_INLINE F32x8 row_halves(const Block* const* row, int b, std::uint16_t Block::*half) {
+  return halves_to_float(row[0][b].*half, row[1][b].*half, row[2][b].*half, row[3][b].*half, row[4][b].*half,
+                         row[5][b].*half, row[6][b].*half, row[7][b].*half);
+}
+
+// One half float of each of eight blocks of a row; of fewer where kAll is false, the last one's repeated.
+template <bool kAll, typename Block>
+HWY_INLINE F32x8 block_halves(const Block* blocks, int n_blocks, std::uint16_t Block::*half) {
+  const Block* block[8];
+  R1_UNROLL
+  for (int i = 0; i < 8; ++i) block[i] = blocks + (kAll ? i : std::min(i, n_blocks - 1));
+  return row_halves(block, 0, half);
+}
+
+// d * isum (- dmin * msum) for a block of each lane: the first float steps of portable.cpp.
+template <typename Format, int n>
+HWY_INLINE Vector<float, n> scale_sums(const Vector<std::int32_t, n>& isum, const Vector<std::int32_t, n>& msum,
+                                       const Vector<float, n>& d, const Vector<float, n>& dmin) {
+  const Vector<float, n> product = mul(d, to_float(isum));
+  if constexpr (!Format::kHasMin) return product;
+  return negative_multiply_add(dmin, to_float(msum), product);
+}
+
+// The same for formats of 32, where the offset of stored lanes is taken out in f32, exactly, and dmin * min is -m.
+template <typename Format, int n>
+HWY_INLINE Vector<float, n> scale_sums_32(const Vector<std::int32_t, n>& isum, const Vector<float, n>& q_sum,
+                                          const Vector<float, n>& d, const Vector<float, n>& m, int offset) {
+  Vector<float, n> exact = to_float(isum);
+  if (offset != 0) exact = negative_multiply_add(set<Vector<float, n>>(static_cast<float>(offset)), q_sum, exact);
+  const Vector<float, n> product = mul(d, exact);
+  if constexpr (!Format::kHasMin) return product;
+  return multiply_add(m, q_sum, product);
+}
+
+// Four bytes, two 16-bit numbers or a float in every 32-bit lane: one load.
+template <typename V>
+HWY_INLINE V broadcast_word(const void* from) {
+  std::uint32_t word;
+  std::memcpy(&word, from, 4);
+  return bit_cast<V>(set<Vector<std::uint32_t, V::kBytes / 4>>(word));
+}
+
+template <typename Format>
+using ActivationRow = std::conditional_t<Format::kBlockValues == 32, Q8_32Row, Q8_256Row>;
+
+}  // namespace r1::R1_SET
+R1_AFTER_SIMD();

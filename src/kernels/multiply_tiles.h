@@ -1,0 +1,211 @@
+// multiply_tiles.h: a panel of weights times tiles of tokens: prompts, batches, experts. Bound by vpmaddubsw (or
+// vpdpbusd).
+//
+// No shuffles are left here, and 16-bit sums run over as many products as can't overflow.
+#pragma once
+
+#include "kernels/panel.h"
+
+R1_BEFORE_SIMD();
+namespace r1::R1_SET {
+
+inline constexpr int kTileTokens = R1_HAVE_VNNI ? 8 : 4;  // tokens in a tile: what 32 or 16 registers hold
+inline constexpr int kChunkTokens = 512;                  // tokens that pass over a panel before the next is unpacked
+
+// How many products of four bytes fit in the sums' 16 bits.
+template <typename Format>
+inline constexpr int kProductsPerSum = R1_HAVE_VNNI ? 8 : std::clamp(32767 / (2 * 127 * kPanelMax<Format>), 1, 8);
+
+// Sums of products of bytes on their way to 32 bits: 16 bits where the machine has nothing better.
+#if R1_HAVE_VNNI
+using ByteSums = PanelSums;
+HWY_INLINE ByteSums add_bytes(ByteSums sums, const PanelBytes& w, const PanelSigned& x) {
+  return add_byte_products(sums, w, x);
+}
+HWY_INLINE PanelSums add_scaled(PanelSums total, const ByteSums& sums, const PanelPairs& scale) {
+  PanelSums wide = bit_cast<PanelSums>(scale);
+  R1_UNROLL
+  for (auto& part : wide.part) part = hn::ShiftRight<16>(part);
+  return add(total, mul(sums, wide));
+}
+HWY_INLINE PanelSums widen_sums(const ByteSums& sums) { return sums; }
+#else
+using ByteSums = PanelPairs;
+template <typename Stored>
+HWY_INLINE ByteSums add_bytes(ByteSums sums, const Stored& w, const PanelSigned& x) {
+  return add(sums, pair_sums(w, x));
+}
+HWY_INLINE PanelSums add_scaled(PanelSums total, const ByteSums& sums, const PanelPairs& scale) {
+  return add_products(total, sums, scale);
+}
+HWY_INLINE PanelSums widen_sums(const ByteSums& sums) {
+  return add_products(zero<PanelSums>(), sums, set<PanelPairs>(1));
+}
+#endif
+
+// Where a block of columns begins in the planes of a row of activations, in bytes; the same in every row.
+struct ColumnsAt {
+  std::int64_t q, sums, d;
+};
+
+template <typename Format>
+ColumnsAt columns_at(int column, int n_cols) {
+  if constexpr (Format::kBlockValues == 32) {
+    return {column, Q8_32Row::sum_at(n_cols) + column / 8, Q8_32Row::d_at(n_cols) + column / 8};
+  }
+  const std::int64_t d = Q8_256Row::d_at(n_cols) + column / 64;
+  if constexpr (Format::kGroup == 16) return {column, Q8_256Row::sums_16_at(n_cols) + column / 8, d};
+  return {column, Q8_256Row::sums_32_at(n_cols) + column / 16, d};
+}
+
+// Rows of activations of a chunk of tokens.
+struct TokenRows {
+  const std::byte* row[kChunkTokens];
+  int n;
+
+  TokenRows(const MatmulArgs& args, int first) : n(std::min(args.n_tokens - first, kChunkTokens)) {
+    for (int t = 0; t < n; ++t) {
+      row[t] = args.x + (args.x_rows == nullptr ? first + t : args.x_rows[first + t]) * args.x_row_bytes;
+    }
+  }
+};
+
+// A panel's running results for some tokens, where they will stay: one block after another is added to them.
+struct TileResults {
+  float* y;  // [token * stride + row]
+  std::int64_t stride;
+  int n_rows;
+  bool is_first;  // nothing was added yet
+
+  TileResults(const MatmulArgs& args, int token, int first_row, int column)
+      : y(args.y + token * args.y_stride + first_row),
+        stride(args.y_stride),
+        n_rows(std::min(kPanelRows, args.n_rows - first_row)),
+        is_first(column == 0) {}
+
+  HWY_INLINE TileResults from(int token) const {
+    TileResults later = *this;
+    later.y += token * stride;
+    return later;
+  }
+  HWY_INLINE PanelFloats load(int token) const {
+    return is_first ? zero<PanelFloats>() : load_first<PanelFloats>(y + token * stride, n_rows);
+  }
+  HWY_INLINE void store(int token, const PanelFloats& v) const { store_first(v, n_rows, y + token * stride); }
+};
+
+// sums[t] = the products of n_fours * 4 columns, for kTokens tokens.
+template <typename Format, int n_fours, int kTokens>
+HWY_INLINE void multiply_columns(const std::uint8_t (*lanes)[4 * kPanelRows], const std::byte* const* row,
+                                 std::int64_t at, ByteSums (&sums)[kTokens]) {
+  using Stored = std::conditional_t<kIsSigned<Format> && !R1_HAVE_VNNI, PanelSigned, PanelBytes>;
+  R1_UNROLL
+  for (int t = 0; t < kTokens; ++t) sums[t] = zero<ByteSums>();
+  for (int i = 0; i < n_fours; ++i) {
+    const Stored w = load<Stored>(lanes[i]);
+    R1_UNROLL
+    for (int t = 0; t < kTokens; ++t) sums[t] = add_bytes(sums[t], w, broadcast_word<PanelSigned>(row[t] + at + 4 * i));
+  }
+}
+
+template <typename Format, int kTokens>
+HWY_INLINE void multiply_tile_256(const Panel& panel, const std::byte* const* row, const ColumnsAt& at,
+                                  const TileResults& y) {
+  constexpr int kFours = std::min(kProductsPerSum<Format>, Format::kGroup / 4);
+  PanelSums isums[kTokens];
+  R1_UNROLL
+  for (int t = 0; t < kTokens; ++t) isums[t] = zero<PanelSums>();
+  for (int column = 0; column < 256; column += 4 * kFours) {
+    ByteSums sums[kTokens];
+    multiply_columns<Format, kFours>(panel.lanes + column / 4, row, at.q + column, sums);
+    const PanelPairs scale = load<PanelPairs>(panel.scales[column / Format::kGroup]);
+    R1_UNROLL
+    for (int t = 0; t < kTokens; ++t) isums[t] = add_scaled(isums[t], sums[t], scale);
+  }
+  PanelSums msums[kTokens];
+  if constexpr (Format::kHasMin || kPanelOffset<Format> != 0) {
+    R1_UNROLL
+    for (int t = 0; t < kTokens; ++t) msums[t] = zero<PanelSums>();
+    for (int pair = 0; pair < 128 / Format::kGroup; ++pair) {
+      const PanelPairs mins = load<PanelPairs>(panel.mins[pair]);
+      R1_UNROLL
+      for (int t = 0; t < kTokens; ++t) {
+        msums[t] = add_products(msums[t], mins, broadcast_word<PanelPairs>(row[t] + at.sums + 4 * pair));
+      }
+    }
+  }
+  const PanelFloats d = load<PanelFloats>(panel.d[0]), dmin = load<PanelFloats>(panel.dmin[0]);
+  R1_UNROLL
+  for (int t = 0; t < kTokens; ++t) {
+    if constexpr (kPanelOffset<Format> != 0) isums[t] = sub(isums[t], msums[t]);
+    const PanelFloats scaled = scale_sums<Format>(isums[t], msums[t], d, dmin);
+    y.store(t, multiply_add(scaled, broadcast_word<PanelFloats>(row[t] + at.d), y.load(t)));
+  }
+}
+
+template <typename Format, int kTokens>
+HWY_INLINE void multiply_tile_32(const Panel& panel, const std::byte* const* row, const ColumnsAt& at, int n_blocks,
+                                 const TileResults& results) {
+  constexpr int kFours = kProductsPerSum<Format>;
+  PanelFloats y[kTokens];
+  R1_UNROLL
+  for (int t = 0; t < kTokens; ++t) y[t] = results.load(t);
+  for (int i = 0; i < n_blocks; ++i) {
+    PanelSums isums[kTokens];
+    for (int column = 0; column < 32; column += 4 * kFours) {
+      ByteSums sums[kTokens];
+      multiply_columns<Format, kFours>(panel.lanes + 8 * i + column / 4, row, at.q + 32 * i + column, sums);
+      R1_UNROLL
+      for (int t = 0; t < kTokens; ++t) {
+        isums[t] = column == 0 ? widen_sums(sums[t]) : add(isums[t], widen_sums(sums[t]));
+      }
+    }
+    const PanelFloats d = load<PanelFloats>(panel.d[i]), m = load<PanelFloats>(panel.dmin[i]);
+    R1_UNROLL
+    for (int t = 0; t < kTokens; ++t) {
+      const PanelFloats q_sum = broadcast_word<PanelFloats>(row[t] + at.sums + 4 * i);
+      const PanelFloats scaled = scale_sums_32<Format>(isums[t], q_sum, d, m, kPanelOffset<Format>);
+      y[t] = multiply_add(scaled, broadcast_word<PanelFloats>(row[t] + at.d + 4 * i), y[t]);
+    }
+  }
+  R1_UNROLL
+  for (int t = 0; t < kTokens; ++t) results.store(t, y[t]);
+}
+
+template <typename Format, int kTokens>
+HWY_NOINLINE void multiply_tile(const Panel& panel, const std::byte* const* row, const ColumnsAt& at, int n_blocks,
+                                const TileResults& y) {
+  if constexpr (Format::kBlockValues == 32) multiply_tile_32<Format, kTokens>(panel, row, at, n_blocks, y);
+  if constexpr (Format::kBlockValues == 256) multiply_tile_256<Format, kTokens>(panel, row, at, y);
+}
+
+// As many tiles of kTokens as fit, then smaller ones.
+template <typename Format, int kTokens = kTileTokens>
+HWY_INLINE void multiply_tiles(const Panel& panel, const TokenRows& tokens, const ColumnsAt& at, int n_blocks,
+                               const TileResults& y, int token = 0) {
+  for (; token + kTokens <= tokens.n; token += kTokens) {
+    multiply_tile<Format, kTokens>(panel, tokens.row + token, at, n_blocks, y.from(token));
+  }
+  constexpr int kSmaller = kTokens > 4 ? 4 : kTokens - 1;
+  if constexpr (kSmaller > 0) multiply_tiles<Format, kSmaller>(panel, tokens, at, n_blocks, y, token);
+}
+
+// Columns outermost: a chunk's activations of 256 columns stay in L2 while all panels of them are unpacked and used.
+template <typename Format>
+void multiply_many_tokens(const MatmulArgs& args) {
+  Panel panel;
+  for (int token = 0; token < args.n_tokens; token += kChunkTokens) {
+    const TokenRows tokens(args, token);
+    for (int column = 0; column < args.n_cols; column += 256) {
+      const int n_blocks = std::min(256, args.n_cols - column) / Format::kBlockValues;
+      const ColumnsAt at = columns_at<Format>(column, args.n_cols);
+      for (int first = 0; first < args.n_rows; first += kPanelRows) {
+        unpack(BlockRows<Format>(args, first), column, n_blocks, panel);
+        multiply_tiles<Format>(panel, tokens, at, n_blocks, TileResults(args, token, first, column));
+      }
+    }
+  }
+}
+
+}  // namespace r1::R1_SET
+R1_AFTER_SIMD();
