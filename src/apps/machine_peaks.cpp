@@ -34,13 +34,17 @@ double median_rate(ThreadPool& pool, double work, FunctionRef<void(int thread)> 
   return median(rates);
 }
 
-// Rounds that keep one thread busy for about kRunSeconds, whatever the instruction set.
-std::int64_t enough_rounds(FunctionRef<void(std::int64_t n_rounds)> probe) {
-  for (std::int64_t n_rounds = 1000;; n_rounds *= 2) {
+// Operations a second of all threads together.
+double measure_ops(ThreadPool& pool, ProbeRun (*probe)(std::int64_t n_rounds)) {
+  std::int64_t n_rounds = 1000;  // then as many as keep one thread busy for about kRunSeconds
+  volatile double sink = 0;
+  const auto seconds = [&] {
     const auto start = std::chrono::steady_clock::now();
-    probe(n_rounds);
-    if (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() > kRunSeconds) return n_rounds;
-  }
+    sink = probe(n_rounds).value;
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  while (seconds() < kRunSeconds) n_rounds *= 2;
+  return median_rate(pool, probe(n_rounds).n_ops, [&](int) { probe(n_rounds); });
 }
 
 double measure_read(ThreadPool& pool) {
@@ -62,16 +66,10 @@ double measure_read(ThreadPool& pool) {
 
 MachinePeaks measure_machine(int n_threads) {
   ThreadPool pool(n_threads);
-  MachinePeaks peaks{.n_threads = n_threads, .read_bytes_per_s = measure_read(pool)};
-  volatile float f32_sink = 0;
-  volatile std::int32_t int8_sink = 0;
-  const std::int64_t fma_rounds = enough_rounds([&](std::int64_t n) { f32_sink = probe_fma(n); });
-  const std::int64_t int8_rounds = enough_rounds([&](std::int64_t n) { int8_sink = probe_int8(n); });
-  peaks.f32_ops_per_s =
-      median_rate(pool, static_cast<double>(fma_rounds * kProbeFmaOps), [&](int) { probe_fma(fma_rounds); });
-  peaks.int8_ops_per_s =
-      median_rate(pool, static_cast<double>(int8_rounds * kProbeInt8Ops), [&](int) { probe_int8(int8_rounds); });
-  return peaks;
+  return {.n_threads = n_threads,
+          .read_bytes_per_s = measure_read(pool),
+          .f32_ops_per_s = measure_ops(pool, probe_fma),
+          .int8_ops_per_s = measure_ops(pool, probe_int8)};
 }
 
 std::string cpu_name() {

@@ -32,14 +32,9 @@ HWY_INLINE void tile_store(void* to) {
 
 // sums [16 tokens, 16 rows] of 32 bits += x [16 tokens, K] * w [K / 4, 16 rows * 4], K the tiles' width in bytes.
 template <int kSums, int kX, int kW>
-HWY_INLINE void tile_multiply_signed() {
+HWY_INLINE void tile_multiply() {
   asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSums), "i"(kX), "i"(kW));
 }
-template <int kSums, int kX, int kW>  // w unsigned
-HWY_INLINE void tile_multiply_unsigned() {
-  asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSums), "i"(kX), "i"(kW));
-}
-
 // Tiles 0-3: sums; 4 and 5: tokens; 6 and 7: weights; n_columns at a time. Lives as long as the tiles are in use.
 class TileShapes {
  public:

@@ -60,5 +60,34 @@ HWY_INLINE V broadcast_word(const void* from) {
 template <typename Format>
 using ActivationRow = std::conditional_t<Format::kBlockValues == 32, Q8_32Row, Q8_256Row>;
 
+inline constexpr int kChunkTokens = 512;  // tokens that pass over a panel before the next is unpacked
+
+// Where a block of columns begins in the planes of a row of activations, in bytes; the same in every row.
+struct ColumnsAt {
+  std::int64_t q, sums, d;
+};
+
+template <typename Format>
+ColumnsAt columns_at(int column, int n_cols) {
+  if constexpr (Format::kBlockValues == 32) {
+    return {column, Q8_32Row::sum_at(n_cols) + column / 8, Q8_32Row::d_at(n_cols) + column / 8};
+  }
+  const std::int64_t d = Q8_256Row::d_at(n_cols) + column / 64;
+  if constexpr (Format::kGroup == 16) return {column, Q8_256Row::sums_16_at(n_cols) + column / 8, d};
+  return {column, Q8_256Row::sums_32_at(n_cols) + column / 16, d};
+}
+
+// Rows of activations of a chunk of tokens.
+struct TokenRows {
+  const std::byte* row[kChunkTokens];
+  int n;
+
+  TokenRows(const MatmulArgs& args, int first) : n(std::min(args.n_tokens - first, kChunkTokens)) {
+    for (int t = 0; t < n; ++t) {
+      row[t] = args.x + (args.x_rows == nullptr ? first + t : args.x_rows[first + t]) * args.x_row_bytes;
+    }
+  }
+};
+
 }  // namespace r1::R1_SET
 R1_AFTER_SIMD();

@@ -8,6 +8,7 @@
 
 #include "kernels/float_ops.h"
 #include "kernels/kernels.h"
+#include "kernels/machine_probe.h"
 
 namespace r1 {
 
@@ -32,8 +33,8 @@ struct InstructionSet {
 
   // machine_probe.h
   std::uint64_t (*probe_read)(const std::byte* data, std::int64_t n_bytes) = nullptr;
-  float (*probe_fma)(std::int64_t n_rounds) = nullptr;
-  std::int32_t (*probe_int8)(std::int64_t n_rounds) = nullptr;
+  ProbeRun (*probe_fma)(std::int64_t n_rounds) = nullptr;
+  ProbeRun (*probe_int8)(std::int64_t n_rounds) = nullptr;
 };
 
 // Those this CPU can run, the slowest (plain C++) first.

@@ -126,7 +126,7 @@ void accumulate_rows(const AccumulateArgs& args) { chosen_instruction_set().accu
 std::uint64_t probe_read(const std::byte* data, std::int64_t n_bytes) {
   return chosen_instruction_set().probe_read(data, n_bytes);
 }
-float probe_fma(std::int64_t n_rounds) { return chosen_instruction_set().probe_fma(n_rounds); }
-std::int32_t probe_int8(std::int64_t n_rounds) { return chosen_instruction_set().probe_int8(n_rounds); }
+ProbeRun probe_fma(std::int64_t n_rounds) { return chosen_instruction_set().probe_fma(n_rounds); }
+ProbeRun probe_int8(std::int64_t n_rounds) { return chosen_instruction_set().probe_int8(n_rounds); }
 
 }  // namespace r1

@@ -170,8 +170,7 @@ TEST_P(EveryDtype, RowsOfActivationsAreGatheredAndResultsStrided) {
       set->matmul[static_cast<int>(p.dtype)](args);
       for (int token = 0; token < n_tokens; ++token) {
         for (int i = 0; i < 40; ++i) {
-          const float expected =
-              i < p.n_rows ? all[static_cast<std::size_t>(rows[token] * p.n_rows + i)] : -1.0f;
+          const float expected = i < p.n_rows ? all[static_cast<std::size_t>(rows[token] * p.n_rows + i)] : -1.0f;
           ASSERT_EQ(y[token * 40 + i], expected) << set->name << " token " << token << " row " << i;
         }
       }

@@ -10,7 +10,6 @@ R1_BEFORE_SIMD();
 namespace r1::R1_SET {
 
 inline constexpr int kTileTokens = R1_HAVE_VNNI ? 8 : 4;  // tokens in a tile: what 32 or 16 registers hold
-inline constexpr int kChunkTokens = 512;                  // tokens that pass over a panel before the next is unpacked
 
 // How many products of four bytes fit in the sums' 16 bits.
 template <typename Format>
@@ -42,33 +41,6 @@ HWY_INLINE PanelSums widen_sums(const ByteSums& sums) {
   return add_products(zero<PanelSums>(), sums, set<PanelPairs>(1));
 }
 #endif
-
-// Where a block of columns begins in the planes of a row of activations, in bytes; the same in every row.
-struct ColumnsAt {
-  std::int64_t q, sums, d;
-};
-
-template <typename Format>
-ColumnsAt columns_at(int column, int n_cols) {
-  if constexpr (Format::kBlockValues == 32) {
-    return {column, Q8_32Row::sum_at(n_cols) + column / 8, Q8_32Row::d_at(n_cols) + column / 8};
-  }
-  const std::int64_t d = Q8_256Row::d_at(n_cols) + column / 64;
-  if constexpr (Format::kGroup == 16) return {column, Q8_256Row::sums_16_at(n_cols) + column / 8, d};
-  return {column, Q8_256Row::sums_32_at(n_cols) + column / 16, d};
-}
-
-// Rows of activations of a chunk of tokens.
-struct TokenRows {
-  const std::byte* row[kChunkTokens];
-  int n;
-
-  TokenRows(const MatmulArgs& args, int first) : n(std::min(args.n_tokens - first, kChunkTokens)) {
-    for (int t = 0; t < n; ++t) {
-      row[t] = args.x + (args.x_rows == nullptr ? first + t : args.x_rows[first + t]) * args.x_row_bytes;
-    }
-  }
-};
 
 // A panel's running results for some tokens, where they will stay: one block after another is added to them.
 struct TileResults {

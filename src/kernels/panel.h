@@ -29,11 +29,14 @@ struct Panel {
   alignas(64) float dmin[8][kPanelRows];                // likewise, dmin or m
 };
 
-// With VNNI signed lanes are made unsigned by adding 128, and sums of bytes go to 32 bits at once.
+// What is to be subtracted from a panel's lanes. Tiles multiply signed bytes: nothing is left to subtract. VNNI
+// multiplies unsigned ones: signed lanes get 128 added.
 template <typename Format>
 inline constexpr bool kIsSigned = std::is_same_v<typename Lanes<Format>::Stored, I8x32>;
 template <typename Format>
-inline constexpr int kPanelOffset = R1_HAVE_VNNI&& kIsSigned<Format> ? 128 : Lanes<Format>::kOffset;
+inline constexpr int kPanelOffset = R1_HAVE_TILES                      ? 0
+                                    : R1_HAVE_VNNI&& kIsSigned<Format> ? 128
+                                                                       : Lanes<Format>::kOffset;
 template <typename Format>
 inline constexpr int kPanelMax = R1_HAVE_VNNI&& kIsSigned<Format> ? 255 : Lanes<Format>::kMax;
 
@@ -57,6 +60,9 @@ HWY_INLINE void unpack_group(const typename Format::Block* const* row, int b, in
   for (int r = 0; r < kRows; ++r) {
     U8x32 stored = bit_cast<U8x32>(Lanes<Format>::template group<g>(row[r][b]));
     if constexpr (kPanelOffset<Format> == 128) stored = bit_xor(stored, set<U8x32>(128));
+    if constexpr (kPanelOffset<Format> != Lanes<Format>::kOffset && !kIsSigned<Format>) {
+      stored = sub(stored, set<U8x32>(Lanes<Format>::kOffset));
+    }
     v[r] = bit_cast<U32x8>(stored);
   }
   transpose(v);

@@ -258,24 +258,26 @@ std::uint64_t read_probe(const std::byte* data, std::int64_t n_bytes) {
   return sum;
 }
 
-float fma_probe(std::int64_t n_rounds) {
-  float sums[kProbeFmaOps / 2];
-  for (int i = 0; i < kProbeFmaOps / 2; ++i) sums[i] = static_cast<float>(i);
+ProbeRun fma_probe(std::int64_t n_rounds) {
+  constexpr int kSums = 80;
+  float sums[kSums];
+  for (int i = 0; i < kSums; ++i) sums[i] = static_cast<float>(i);
   for (std::int64_t round = 0; round < n_rounds; ++round) {
     for (float& sum : sums) sum = std::fma(sum, 0.999f, 0.001f);
   }
-  return sums[0];
+  return {2.0 * kSums * static_cast<double>(n_rounds), sums[0]};
 }
 
-std::int32_t int8_probe(std::int64_t n_rounds) {
+ProbeRun int8_probe(std::int64_t n_rounds) {
+  constexpr int kProducts = 256;
   std::uint32_t sum = 0;  // unsigned: it wraps round
-  std::int8_t w[kProbeInt8Ops / 2], x[kProbeInt8Ops / 2];
+  std::int8_t w[kProducts], x[kProducts];
   std::fill(std::begin(w), std::end(w), std::int8_t{3});
   std::fill(std::begin(x), std::end(x), std::int8_t{-2});
   for (std::int64_t round = 0; round < n_rounds; ++round) {
-    for (int i = 0; i < kProbeInt8Ops / 2; ++i) sum += static_cast<std::uint32_t>(w[i] * x[i]);
+    for (int i = 0; i < kProducts; ++i) sum += static_cast<std::uint32_t>(w[i] * x[i]);
   }
-  return static_cast<std::int32_t>(sum);
+  return {2.0 * kProducts * static_cast<double>(n_rounds), static_cast<double>(sum)};
 }
 
 constexpr InstructionSet make_portable() {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "kernels/machine_probe.h"
-#include "kernels/simd_products.h"
+#include "kernels/multiply_tiles.h"
 
 R1_BEFORE_SIMD();
 namespace r1::R1_SET {
@@ -23,36 +23,36 @@ inline std::uint64_t read_probe(const std::byte* data, std::int64_t n_bytes) {
   return total;
 }
 
-inline float fma_probe(std::int64_t n_rounds) {
+inline ProbeRun fma_probe(std::int64_t n_rounds) {
   constexpr int kAccumulators = 10;  // two units, latency 4 or 5
-  F32x8 sums[kAccumulators];
-  for (int i = 0; i < kAccumulators; ++i) sums[i] = set<F32x8>(static_cast<float>(i));
-  const F32x8 factor = set<F32x8>(0.999f), term = set<F32x8>(0.001f);
+  PanelFloats sums[kAccumulators];
+  for (int i = 0; i < kAccumulators; ++i) sums[i] = set<PanelFloats>(static_cast<float>(i));
+  const PanelFloats factor = set<PanelFloats>(0.999f), term = set<PanelFloats>(0.001f);
   for (std::int64_t round = 0; round < n_rounds; ++round) {
     for (auto& sum : sums) sum = multiply_add(sum, factor, term);
   }
   for (int i = 1; i < kAccumulators; ++i) sums[0] = add(sums[0], sums[i]);
-  float lanes[8];
+  float lanes[kPanelRows];
   store(sums[0], lanes);
-  return lanes[0];
+  return {2.0 * kAccumulators * kPanelRows * static_cast<double>(n_rounds), lanes[0]};
 }
 
-inline std::int32_t int8_probe(std::int64_t n_rounds) {
-  constexpr int kAccumulators = 8;
-  I32x8 sums[kAccumulators];
-  for (auto& sum : sums) sum = zero<I32x8>();
-  U8x32 w = set<U8x32>(3);
-  I8x32 x = set<I8x32>(-2);
+inline ProbeRun int8_probe(std::int64_t n_rounds) {
+  constexpr int kAccumulators = 10;
+  ByteSums sums[kAccumulators];
+  for (auto& sum : sums) sum = zero<ByteSums>();
+  PanelBytes w = set<PanelBytes>(3);
+  PanelSigned x = set<PanelSigned>(-2);
   for (std::int64_t round = 0; round < n_rounds; ++round) {
-    for (auto& sum : sums) sum = add_byte_products(sum, w, x);
+    for (auto& sum : sums) sum = add_bytes(sum, w, x);
 #if HWY_ARCH_X86
-    asm volatile("" : "+x"(w.part[0].raw), "+x"(x.part[0].raw));  // the product is not a constant of the loop
+    asm volatile("" : "+v"(w.part[0].raw), "+v"(x.part[0].raw));  // the product is not a constant of the loop
 #endif
   }
   for (int i = 1; i < kAccumulators; ++i) sums[0] = add(sums[0], sums[i]);
-  std::int32_t lanes[8];
+  typename ByteSums::Lane lanes[ByteSums::kBytes / sizeof(ByteSums::Lane)];
   store(sums[0], lanes);
-  return lanes[0];
+  return {2.0 * kAccumulators * PanelBytes::kBytes * static_cast<double>(n_rounds), static_cast<double>(lanes[0])};
 }
 
 }  // namespace r1::R1_SET

@@ -10,6 +10,7 @@
 #undef HWY_TARGET
 #define HWY_TARGET HWY_AVX3
 #define R1_SET amx
+#define R1_HAVE_TILES 1
 #include "kernels/multiply_amx.h"
 
 namespace r1 {
@@ -21,7 +22,7 @@ constexpr int kFewTokens = 12;
 template <typename Format>
 void multiply(const MatmulArgs& args) {
   if (args.n_tokens < kFewTokens) return kAvx512.matmul[static_cast<int>(Format::kDtype)](args);
-  amx::multiply_many_tokens_amx<Format>(args);
+  amx::multiply_with_tiles<Format>(args);
 }
 
 template <typename... Formats>
@@ -29,6 +30,7 @@ InstructionSet make_set(FormatList<Formats...>) {
   InstructionSet set = kAvx512;
   set.name = "AMX";
   set.isa = "amx";
+  set.probe_int8 = amx::tile_probe;
   ((set.matmul[static_cast<int>(Formats::kDtype)] = multiply<Formats>), ...);
   return set;
 }

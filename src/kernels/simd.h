@@ -25,6 +25,9 @@
 #define R1_BEFORE_SIMD() HWY_BEFORE_NAMESPACE()
 #define R1_HAVE_VNNI 0
 #endif
+#ifndef R1_HAVE_TILES
+#define R1_HAVE_TILES 0
+#endif
 #define R1_AFTER_SIMD() HWY_AFTER_NAMESPACE()
 
 // Before loops over the parts of a vector, or over an array of vectors: left as a loop, even of one turn, GCC keeps
