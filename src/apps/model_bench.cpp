@@ -38,6 +38,7 @@ class Sequencer {
     for (const int end = first + n; first < end; first += max_rows_)
       pass(first, std::min(max_rows_, end - first), MlaKernel::kExpanded);
   }
+  void profile_into(OpProfile* profile) { profile_ = profile; }
   void decode(int first, int n) {
     for (int position = first; position < first + n; ++position) pass(position, 1, MlaKernel::kAbsorbed);
   }
@@ -51,7 +52,7 @@ class Sequencer {
       return std::span(all).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n));
     };
     const Batch batch{part(tokens_), part(positions_), {&sequence, 1}, {&last_row, 1}};
-    Pass run{.pool = pool_, .arena = arena_, .batch = batch, .kv = kv_};
+    Pass run{.pool = pool_, .arena = arena_, .batch = batch, .kv = kv_, .profile = profile_};
     forward_(run);
   }
 
@@ -63,15 +64,21 @@ class Sequencer {
   Forward forward_;
   std::vector<KvBlockId> blocks_;
   std::vector<int> tokens_, positions_;
+  OpProfile* profile_ = nullptr;
 };
+
+template <typename Work>
+double seconds_of(Work work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
 
 template <typename Work>
 std::vector<double> measure(int n_repeats, int n_tokens, Work work) {
   std::vector<double> rates;
   for (int run = 0; run <= n_repeats; ++run) {
-    const auto start = std::chrono::steady_clock::now();
-    work();
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const double seconds = seconds_of(work);
     if (run > 0) rates.push_back(n_tokens / seconds);
   }
   return rates;
@@ -107,6 +114,21 @@ double matrix_ops_per_token(const Model& model) {
   return 2.0 * n_values;
 }
 
+namespace {
+
+template <typename Work>
+void fill_row(BenchRow& row, const BenchPlan& plan, int n_tokens, Sequencer& sequencer, Work work) {
+  row.tokens_per_s = measure(plan.n_repeats, n_tokens, work);
+  if (!plan.profile) return;
+  OpProfile profile;
+  sequencer.profile_into(&profile);
+  row.profiled_seconds = seconds_of(work);
+  sequencer.profile_into(nullptr);
+  row.ops = profile.totals();
+}
+
+}  // namespace
+
 std::vector<BenchRow> run_bench(const Model& model, const BenchPlan& plan) {
   const int deepest = *std::max_element(plan.depths.begin(), plan.depths.end());
   Sequencer sequencer(model, plan, deepest + std::max(plan.n_prefill, plan.n_decode) + 1);
@@ -116,14 +138,14 @@ std::vector<BenchRow> run_bench(const Model& model, const BenchPlan& plan) {
     if (plan.n_prefill > 0) {
       BenchRow& row = rows.emplace_back(BenchRow{.test = fmt::format("prefill {}", plan.n_prefill), .depth = depth});
       row.ops_per_token = matrix_ops_per_token(model) + attention_ops(model.config, depth + plan.n_prefill / 2.0);
-      row.tokens_per_s = measure(plan.n_repeats, plan.n_prefill, [&] { sequencer.prefill(depth, plan.n_prefill); });
+      fill_row(row, plan, plan.n_prefill, sequencer, [&] { sequencer.prefill(depth, plan.n_prefill); });
     }
     if (plan.n_decode > 0) {
       BenchRow& row = rows.emplace_back(
           BenchRow{.test = fmt::format("decode {}", plan.n_decode), .depth = depth, .is_decode = true});
       row.bytes_per_token = static_cast<double>(bytes_per_token(model)) +
                             cache_bytes_per_position(model, plan.kv_dtype) * (depth + plan.n_decode / 2.0);
-      row.tokens_per_s = measure(plan.n_repeats, plan.n_decode, [&] { sequencer.decode(depth, plan.n_decode); });
+      fill_row(row, plan, plan.n_decode, sequencer, [&] { sequencer.decode(depth, plan.n_decode); });
     }
   }
   return rows;

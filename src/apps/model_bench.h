@@ -6,6 +6,7 @@
 
 #include "apps/machine_peaks.h"
 #include "model/weights.h"
+#include "ops/profile.h"
 
 namespace r1 {
 
@@ -13,7 +14,8 @@ struct BenchPlan {
   int n_prefill = 512, n_decode = 128;  // 0: not measured
   int n_repeats = 5;
   int n_threads = 1;
-  int max_rows = 512;  // rows of a prefill pass
+  int max_rows = 512;    // rows of a prefill pass
+  bool profile = false;  // one more run of each test, timed op by op
   Dtype kv_dtype = Dtype::kF16;
   std::vector<int> depths = {0};  // tokens in the cache before
 };
@@ -25,6 +27,8 @@ struct BenchRow {
   double bytes_per_token = 0;        // decode: weights and cache read
   double ops_per_token = 0;          // prefill: two per multiplication and addition
   bool is_decode = false;
+  std::vector<OpTotal> ops;  // of the profiled run; the logits' rows and what the ops leave between them are not in it
+  double profiled_seconds = 0;
 
   double median_tokens_per_s() const;
   double bytes_per_s() const { return bytes_per_token * median_tokens_per_s(); }

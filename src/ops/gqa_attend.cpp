@@ -6,6 +6,7 @@
 #include "kernels/float_ops.h"
 #include "ops/attend_rows.h"
 #include "ops/attention.h"
+#include "ops/profile.h"
 
 namespace r1 {
 namespace {
@@ -87,6 +88,8 @@ void attend_tile(const Pass& pass, const GqaShape& s, const Tile& tile, int kv_h
 
 Tensor gqa_attend(Pass& pass, const GqaShape& s, Tensor q, Tensor k, Tensor v, const RopeAngles& angles,
                   RopePairing pairing, int layer) {
+  OpTimer timer(pass, "gqa_attend");
+  if (timer.is_on()) count_attention(timer, pass, s.n_heads, 2 * s.head_dim);
   R1_SHAPE(q, {pass.n_tokens(), s.n_heads * s.head_dim});
   R1_SHAPE(k, {pass.n_tokens(), s.n_kv_heads * s.head_dim});
   R1_SHAPE(v, {pass.n_tokens(), s.n_kv_heads * s.head_dim});

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "kernels/float_ops.h"
+#include "ops/profile.h"
 
 namespace r1 {
 
@@ -51,6 +52,8 @@ std::int64_t rows_per_task(const Pass& pass, const Weight& w, std::int64_t n_tok
 }
 
 Tensor linear(Pass& pass, Activations& x, const Weight& w, const float* bias) {
+  OpTimer timer(pass, "linear", &w);
+  timer.count_product(w, x.f32().n_rows());
   R1_ASSERT(x.f32().n_cols() == w.n_cols(), "x and W must agree on n_in");
   const Activations::Rows rows = x.in_format(pass, kernels(w.dtype).activation);
   const auto n_tokens = static_cast<int>(x.f32().n_rows());

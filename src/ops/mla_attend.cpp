@@ -12,6 +12,7 @@
 #include "ops/attend_rows.h"
 #include "ops/attention.h"
 #include "ops/linear.h"
+#include "ops/profile.h"
 
 namespace r1 {
 namespace {
@@ -203,6 +204,8 @@ std::vector<MlaTask> cut_into_tasks(const Batch& batch, const MlaShape& s) {
 
 Tensor mla_attend(Pass& pass, const MlaShape& s, const MlaUpProjection& up, Tensor q, Tensor latent,
                   const RopeAngles& angles, RopePairing pairing, int layer) {
+  OpTimer timer(pass, "mla_attend");
+  if (timer.is_on()) count_attention(timer, pass, s.n_heads, s.q_head_dim() + s.v_head_dim);
   R1_SHAPE(q, {pass.n_tokens(), s.n_heads * s.q_head_dim()});
   R1_SHAPE(latent, {pass.n_tokens(), s.latent_width()});
   rotate_and_store(pass, s, q, latent, angles, pairing, layer);

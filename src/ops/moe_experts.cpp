@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/float_ops.h"
+#include "ops/profile.h"
 
 namespace r1 {
 namespace {
@@ -61,11 +62,16 @@ std::vector<ExpertTask> cut_into_tasks(const Pass& pass, const Grouping& groupin
 }  // namespace
 
 Tensor moe_experts(Pass& pass, Activations& x, std::span<const ExpertWeights> experts, const Routing& routing) {
+  OpTimer timer(pass, "moe_experts", &experts[0].gate);
   const int n_tokens = static_cast<int>(x.f32().n_rows());
   const Grouping grouping = group_by_expert(routing, n_tokens, static_cast<int>(experts.size()));
   const auto n_pairs = static_cast<std::int64_t>(grouping.tokens.size());
   const Weight& any_gate = experts[0].gate;
   const Weight& any_down = experts[0].down;
+  for (const Grouping::Group& group : grouping.groups) {
+    const ExpertWeights& expert = experts[static_cast<std::size_t>(group.expert_id)];
+    for (const Weight* w : {&expert.gate, &expert.up, &expert.down}) timer.count_product(*w, group.n_pairs);
+  }
 
   Tensor gate = pass.make({n_pairs, any_gate.n_rows()});
   Tensor up = pass.make(gate.shape);

@@ -45,12 +45,15 @@ struct RouteRecord {
   std::vector<float> weights;   // beside them
 };
 
+class OpProfile;
+
 struct Pass {
   ThreadPool& pool;
   Arena& arena;
   const Batch& batch;
   KvCache& kv;
   std::vector<RouteRecord>* routes = nullptr;  // null: not recorded
+  OpProfile* profile = nullptr;                // null: not timed
 
   int n_tokens() const { return batch.n_tokens(); }
   Tensor make(Shape shape) { return {arena.allocate_floats(shape.n_values()), shape}; }  // uninitialised

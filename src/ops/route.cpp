@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/float_ops.h"
+#include "ops/profile.h"
 
 namespace r1 {
 namespace {
@@ -77,6 +78,7 @@ void route_row(const RouteConfig& c, float* scores, const float* bias, std::int3
 }  // namespace
 
 Routing route(Pass& pass, const RouteConfig& c, Tensor scores, const float* bias) {
+  const OpTimer timer(pass, "route");
   R1_SHAPE(scores, {pass.n_tokens(), c.n_routed_experts});
   const std::int64_t n_chosen = std::int64_t{pass.n_tokens()} * c.n_activated_experts;
   Routing routing{c.n_activated_experts, reinterpret_cast<std::int32_t*>(pass.arena.allocate(n_chosen * 4)),
