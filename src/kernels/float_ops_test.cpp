@@ -220,5 +220,28 @@ TEST(AccumulateRows, IsRightAndDoesNotDependOnItsTile) {
   }
 }
 
+// All 65,536 bit patterns; of a NaN only that it is one.
+TEST(Widen, EverySetGivesThePortableValues) {
+  constexpr int kPatterns = 1 << 16;
+  std::vector<std::uint16_t> stored(kPatterns);
+  for (int i = 0; i < kPatterns; ++i) stored[static_cast<std::size_t>(i)] = static_cast<std::uint16_t>(i);
+  for (const auto widen : {&InstructionSet::widen_f16, &InstructionSet::widen_bf16}) {
+    std::vector<float> expected(kPatterns), values(kPatterns);
+    const auto* bytes = reinterpret_cast<const std::byte*>(stored.data());
+    (usable_instruction_sets()[0]->*widen)(bytes, expected.data(), kPatterns);
+    for (const InstructionSet* set : usable_instruction_sets()) {
+      (set->*widen)(bytes, values.data(), kPatterns - 3);  // a rest that fills no vector
+      for (std::size_t i = 0; i + 3 < values.size(); ++i) {
+        if (std::isnan(expected[i])) {
+          ASSERT_TRUE(std::isnan(values[i])) << set->name << ", bits " << i;
+        } else {
+          ASSERT_EQ(std::bit_cast<std::uint32_t>(values[i]), std::bit_cast<std::uint32_t>(expected[i]))
+              << set->name << ", bits " << i;
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace r1

@@ -19,6 +19,9 @@ struct InstructionSet {
   void (*matmul[kDtypeCount])(const MatmulArgs& args) = {};  // null: never multiplied
   void (*quantize_activation)(ActivationFormat format, const float* x, std::byte* dst, std::int64_t n_cols) = nullptr;
 
+  void (*widen_f16)(const std::byte* src, float* dst, std::int64_t n_values) = nullptr;   // dequantize of F16
+  void (*widen_bf16)(const std::byte* src, float* dst, std::int64_t n_values) = nullptr;  // and of BF16
+
   // float_ops.h
   float (*dot)(const float* a, const float* b, std::int64_t n) = nullptr;
   float (*max_value)(const float* x, std::int64_t n) = nullptr;

@@ -39,6 +39,8 @@ KernelTable make_table(FormatList<Formats...>) {
   table[static_cast<std::size_t>(Dtype::kF16)] = float_kernels<F16>();
   table[static_cast<std::size_t>(Dtype::kBF16)] = float_kernels<BF16>();
   table[static_cast<std::size_t>(Dtype::kF8E4M3)] = float_kernels<F8E4M3>();
+  table[static_cast<std::size_t>(Dtype::kF16)].dequantize = chosen_instruction_set().widen_f16;
+  table[static_cast<std::size_t>(Dtype::kBF16)].dequantize = chosen_instruction_set().widen_bf16;
   for (int i = 0; i < kDtypeCount; ++i) table[static_cast<std::size_t>(i)].matmul = chosen_instruction_set().matmul[i];
   return table;
 }

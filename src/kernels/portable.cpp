@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "kernels/activation.h"
+#include "kernels/codec.h"
 #include "kernels/exp.h"
 #include "kernels/formats.h"
 #include "kernels/machine_probe.h"
@@ -284,6 +285,8 @@ constexpr InstructionSet make_portable() {
   InstructionSet set{.name = "portable",
                      .isa = "portable",
                      .quantize_activation = quantize_row,
+                     .widen_f16 = dequantize_floats<F16>,
+                     .widen_bf16 = dequantize_floats<BF16>,
                      .dot = dot_row,
                      .max_value = max_of_row,
                      .add = add_rows,

@@ -109,72 +109,101 @@ inline void silu_mul_row(const float* gate, const float* up, float* y, std::int6
 // ------------------------------------------------------------------------------------------
 
 inline constexpr int kBlockRows = 64, kBlockColumns = 64;  // decoded at a time: 16 KB
-inline constexpr int kRowTokens = HWY_TARGET == HWY_SSE4 ? 3 : 6;
-
-// y = y + x * w over a block's rows, 16 columns, kTokens tokens.
-template <int kTokens>
-HWY_INLINE void accumulate_tile(const float (*w)[kBlockColumns], int n_rows, const float* x, std::int64_t x_stride,
-                                F32x16 (&y)[kTokens]) {
-  for (int r = 0; r < n_rows; ++r) {
-    const F32x16 weights = load<F32x16>(w[r]);
-    R1_UNROLL
-    for (int t = 0; t < kTokens; ++t) y[t] = multiply_add(set<F32x16>(x[t * x_stride + r]), weights, y[t]);
-  }
-}
+// Tokens and vectors of 16 columns of a tile: as many sums as registers hold beside the operands, and enough of them to
+// hide the latency of an addition.
+inline constexpr int kRowTokens = HWY_TARGET == HWY_AVX3 ? 8 : HWY_TARGET == HWY_SSE4 ? 3 : 6;
+inline constexpr int kRowVectors = HWY_TARGET == HWY_AVX3 ? 2 : 1;
 
 struct AccumulateBlock {
-  const float (*w)[kBlockColumns];
+  const float (*w)[kBlockColumns];  // from the tile's first column on
   int first_row, n_rows;
-  int column, n_columns;  // at most 16
+  int column, n_columns;  // at most kRowVectors * 16
 };
 
-template <int kTokens>
+// y = y + x * w over a block's rows, kVectors times 16 columns, kTokens tokens.
+template <int kTokens, int kVectors>
 HWY_INLINE void accumulate_tokens(const AccumulateArgs& args, const AccumulateBlock& block, int token) {
-  F32x16 y[kTokens];
+  F32x16 y[kTokens][kVectors];
+  float* to = args.y + token * args.y_stride + block.column;
   R1_UNROLL
   for (int t = 0; t < kTokens; ++t) {
-    y[t] = load_first<F32x16>(args.y + (token + t) * args.y_stride + block.column, block.n_columns);
-    if (block.first_row == 0)
-      y[t] = args.alpha == nullptr ? zero<F32x16>() : mul(set<F32x16>(args.alpha[token + t]), y[t]);
+    R1_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      y[t][v] = load_first<F32x16>(to + t * args.y_stride + v * kFloatLanes, block.n_columns - v * kFloatLanes);
+      if (block.first_row != 0) continue;
+      y[t][v] = args.alpha == nullptr ? zero<F32x16>() : mul(set<F32x16>(args.alpha[token + t]), y[t][v]);
+    }
   }
   const float* x = args.x + token * args.x_stride + block.first_row;
-  accumulate_tile<kTokens>(block.w, block.n_rows, x, args.x_stride, y);
+  for (int r = 0; r < block.n_rows; ++r) {
+    F32x16 weights[kVectors];
+    R1_UNROLL
+    for (int v = 0; v < kVectors; ++v) weights[v] = load<F32x16>(block.w[r] + v * kFloatLanes);
+    R1_UNROLL
+    for (int t = 0; t < kTokens; ++t) {
+      const F32x16 factor = set<F32x16>(x[t * args.x_stride + r]);
+      R1_UNROLL
+      for (int v = 0; v < kVectors; ++v) y[t][v] = multiply_add(factor, weights[v], y[t][v]);
+    }
+  }
   R1_UNROLL
   for (int t = 0; t < kTokens; ++t) {
-    store_first(y[t], block.n_columns, args.y + (token + t) * args.y_stride + block.column);
+    R1_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      store_first(y[t][v], block.n_columns - v * kFloatLanes, to + t * args.y_stride + v * kFloatLanes);
+    }
   }
 }
 
-inline void accumulate_block(const AccumulateArgs& args, const AccumulateBlock& block) {
-  int token = 0;
-  for (; token + kRowTokens <= args.n_tokens; token += kRowTokens) accumulate_tokens<kRowTokens>(args, block, token);
-  for (; token + 2 <= args.n_tokens; token += 2) accumulate_tokens<2>(args, block, token);
-  if (token < args.n_tokens) accumulate_tokens<1>(args, block, token);
+// Tiles of kTokens, then of fewer.
+template <int kVectors, int kTokens = kRowTokens>
+HWY_INLINE void accumulate_block(const AccumulateArgs& args, const AccumulateBlock& block, int token = 0) {
+  for (; token + kTokens <= args.n_tokens; token += kTokens) accumulate_tokens<kTokens, kVectors>(args, block, token);
+  constexpr int kFewer = kTokens > 2 ? kTokens - 2 : kTokens - 1;
+  if constexpr (kFewer > 0) accumulate_block<kVectors, kFewer>(args, block, token);
+}
+
+template <typename Format>
+HWY_INLINE void decode_block(const std::byte* from, std::int64_t row_bytes, int n_rows, int n_columns,
+                             float (*decoded)[kBlockColumns]) {
+  constexpr auto kSize = static_cast<std::int64_t>(sizeof(typename Format::Stored));
+  for (int r = 0; r < n_rows; ++r, from += row_bytes) {
+    int c = 0;
+    for (; c + kFloatLanes <= n_columns; c += kFloatLanes) store(decode<Format>(from + c * kSize), decoded[r] + c);
+    for (; c < n_columns; ++c) {
+      decoded[r][c] = Format::decode(load_unaligned<typename Format::Stored>(from + c * kSize));
+    }
+  }
 }
 
 template <typename Format>
 void accumulate(const AccumulateArgs& args) {
   constexpr auto kSize = static_cast<std::int64_t>(sizeof(typename Format::Stored));
+  constexpr int kColumnsAtOnce = kRowVectors * kFloatLanes;
   alignas(64) float decoded[kBlockRows][kBlockColumns] = {};
   // At least once, so that y is scaled or cleared even where there are no rows.
   for (int first_row = 0; first_row == 0 || first_row < args.n_rows; first_row += kBlockRows) {
     const int n_rows = std::min(kBlockRows, args.n_rows - first_row);
     for (int column = 0; column < args.n_cols; column += kBlockColumns) {
       const int n_columns = std::min(kBlockColumns, args.n_cols - column);
-      for (int r = 0; r < n_rows; ++r) {
-        const std::byte* from = args.w + (first_row + r) * args.w_row_bytes + column * kSize;
-        int c = 0;
-        for (; c + kFloatLanes <= n_columns; c += kFloatLanes) store(decode<Format>(from + c * kSize), decoded[r] + c);
-        for (; c < n_columns; ++c) {
-          decoded[r][c] = Format::decode(load_unaligned<typename Format::Stored>(from + c * kSize));
-        }
-      }
-      for (int c = 0; c < n_columns; c += kFloatLanes) {
+      decode_block<Format>(args.w + first_row * args.w_row_bytes + column * kSize, args.w_row_bytes, n_rows, n_columns,
+                           decoded);
+      for (int c = 0; c < n_columns; c += kColumnsAtOnce) {
         const auto* w = reinterpret_cast<const float(*)[kBlockColumns]>(decoded[0] + c);
-        accumulate_block(args, {w, first_row, n_rows, column + c, std::min(kFloatLanes, n_columns - c)});
+        const int n = std::min(kColumnsAtOnce, n_columns - c);
+        const AccumulateBlock block{w, first_row, n_rows, column + c, n};
+        n <= kFloatLanes ? accumulate_block<1>(args, block) : accumulate_block<kRowVectors>(args, block);
       }
     }
   }
+}
+
+template <typename Format>
+void widen_row(const std::byte* src, float* dst, std::int64_t n_values) {
+  constexpr auto kSize = static_cast<std::int64_t>(sizeof(typename Format::Stored));
+  std::int64_t i = 0;
+  for (; i + kFloatLanes <= n_values; i += kFloatLanes) store(decode<Format>(src + i * kSize), dst + i);
+  for (; i < n_values; ++i) dst[i] = Format::decode(load_unaligned<typename Format::Stored>(src + i * kSize));
 }
 
 inline void accumulate_any(const AccumulateArgs& args) {

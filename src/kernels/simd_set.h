@@ -18,6 +18,8 @@ constexpr InstructionSet make_set(std::string_view name, std::string_view isa) {
   InstructionSet set{.name = name,
                      .isa = isa,
                      .quantize_activation = quantize_row,
+                     .widen_f16 = widen_row<F16>,
+                     .widen_bf16 = widen_row<BF16>,
                      .dot = dot_row,
                      .max_value = max_of_row,
                      .add = add_rows,

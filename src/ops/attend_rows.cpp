@@ -30,43 +30,66 @@ AttendRows::AttendRows(Shape shape, const float* q, std::int64_t q_stride, const
   std::fill_n(sum_, shape.n_rows, 0.0f);
 }
 
-void AttendRows::take(const KvSlice& slice) {
+// scores_ = q . k for queries from first_row on.
+void AttendRows::score(const KvSlice& slice, int first_row) {
+  const float* q = q_ + first_row * q_stride_;
+  float* scores = scores_ + std::int64_t{first_row} * kBlock;
+  if (slice.k_transposed != nullptr) {
+    accumulate_rows({.w = reinterpret_cast<const std::byte*>(slice.k_transposed),
+                     .w_row_bytes = kBlock * 4,
+                     .x = q,
+                     .x_stride = q_stride_,
+                     .y = scores,
+                     .y_stride = kBlock,
+                     .n_rows = shape_.k_width,
+                     .n_cols = kBlock,
+                     .n_tokens = shape_.n_rows - first_row});
+    return;
+  }
   kernels(slice.dtype)
       .matmul({.w = slice.k,
                .w_row_bytes = slice.k_row_bytes,
-               .x = reinterpret_cast<const std::byte*>(q_),
+               .x = reinterpret_cast<const std::byte*>(q),
                .x_row_bytes = q_stride_ * 4,
-               .y = scores_,
+               .y = scores,
                .y_stride = kBlock,
                .n_rows = slice.n_tokens,
                .n_cols = shape_.k_width,
-               .n_tokens = shape_.n_rows});
-  for (int row = 0; row < shape_.n_rows; ++row) {
+               .n_tokens = shape_.n_rows - first_row});
+}
+
+// scores_ = exp(scores_ - the new maximum), alpha_ = by how much the old sums shrink.
+void AttendRows::weigh(const KvSlice& slice, int first_row) {
+  for (int row = first_row; row < shape_.n_rows; ++row) {
     float* scores = scores_ + std::int64_t{row} * kBlock;
-    const int visible = std::clamp(positions_[row] + 1 - slice.first_position, 0, slice.n_tokens);
+    const int visible = std::min(positions_[row] + 1 - slice.first_position, slice.n_tokens);
     std::fill(scores + visible, scores + kBlock, kMasked);
-    if (visible == 0) {  // the whole block lies ahead of this query: nothing changes
-      std::fill_n(scores, kBlock, 0.0f);
-      alpha_[row] = 1.0f;
-      continue;
-    }
     const float new_max = std::max(max_[row], max_value(scores, visible));
     alpha_[row] = max_[row];
     exp_and_sum(&alpha_[row], new_max, 1);  // 0 for the first block, whose old maximum is -inf
     sum_[row] = sum_[row] * alpha_[row] + exp_and_sum(scores, new_max, kBlock);
     max_[row] = new_max;
   }
+}
+
+void AttendRows::take(const KvSlice& slice) {
+  // Queries come in order of position: the first of them may lie before the slice, and it changes nothing for them.
+  const int first_row =
+      static_cast<int>(std::lower_bound(positions_, positions_ + shape_.n_rows, slice.first_position) - positions_);
+  if (first_row == shape_.n_rows) return;
+  score(slice, first_row);
+  weigh(slice, first_row);
   accumulate_rows({.w = slice.v,
                    .w_row_bytes = slice.v_row_bytes,
                    .dtype = slice.dtype,
-                   .x = scores_,
+                   .x = scores_ + std::int64_t{first_row} * kBlock,
                    .x_stride = kBlock,
-                   .y = out_,
+                   .y = out_ + first_row * out_stride_,
                    .y_stride = out_stride_,
-                   .alpha = slice.first_position == 0 ? nullptr : alpha_,
+                   .alpha = slice.first_position == 0 ? nullptr : alpha_ + first_row,
                    .n_rows = slice.n_tokens,
                    .n_cols = shape_.v_width,
-                   .n_tokens = shape_.n_rows});
+                   .n_tokens = shape_.n_rows - first_row});
 }
 
 void AttendRows::finish() {

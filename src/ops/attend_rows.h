@@ -4,7 +4,8 @@
 //
 // Blocks are the cache's 64 tokens, always taken from position 0 on and always whole: rows beyond a query's position
 // count as exp(-inf) = 0. So a query's sums run in one order whether it is computed in a prompt of a thousand rows or
-// alone.
+// alone. Scores are sums in another order for transposed keys: which kind of keys a row meets must be a property of the
+// row.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +17,10 @@ namespace r1 {
 
 // Keys and values of one block of positions, as one head sees them.
 struct KvSlice {
-  const std::byte* k = nullptr;  // [n_tokens, k_width], rows k_row_bytes apart
+  const std::byte* k = nullptr;  // [n_tokens, k_width], rows k_row_bytes apart; or in its place:
   std::int64_t k_row_bytes = 0;
-  const std::byte* v = nullptr;  // [n_tokens, v_width], rows v_row_bytes apart
+  const float* k_transposed = nullptr;  // [k_width, kBlockTokens]: keys made for many queries; zeros after n_tokens
+  const std::byte* v = nullptr;         // [n_tokens, v_width], rows v_row_bytes apart
   std::int64_t v_row_bytes = 0;
   Dtype dtype = Dtype::kF32;
   int first_position = 0;
@@ -34,7 +36,7 @@ class AttendRows {
   // Floats of scratch that a tile of n_rows queries needs.
   static std::int64_t scratch_floats(int n_rows);
 
-  // q: [n_rows, k_width], already scaled, rows q_stride apart. positions: [n_rows] position of each query.
+  // q: [n_rows, k_width], already scaled, rows q_stride apart. positions: [n_rows] of the queries, ascending.
   // out: [n_rows, v_width], rows out_stride apart; holds the answer after finish().
   AttendRows(Shape shape, const float* q, std::int64_t q_stride, const int* positions, float* out,
              std::int64_t out_stride, float* scratch);
@@ -43,6 +45,9 @@ class AttendRows {
   void finish();                    // divides by the sums
 
  private:
+  void score(const KvSlice& slice, int first_row);
+  void weigh(const KvSlice& slice, int first_row);
+
   Shape shape_;
   const float* q_;
   std::int64_t q_stride_;

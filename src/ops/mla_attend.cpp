@@ -4,6 +4,7 @@
 // key], and the weighted latents are taken to values (W_uv z). Expanded: a head makes its own keys and values from the
 // latents, block by block, and many rows of the sequence use them. A task is some heads of some rows.
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <vector>
 
@@ -20,7 +21,8 @@ namespace {
 constexpr int kBlock = KvCache::kBlockTokens;
 constexpr int kHeadsPerTask =
     8;  // absorbed: heads that read a block of latents together while it is in the first-level cache
-constexpr int kExpandedRows = 512;  // expanded: rows that use a block's keys and values once they are made
+constexpr int kExpandedRows = 512;   // expanded: rows that use keys and values once they are made
+constexpr int kMadePositions = 128;  // expanded: positions whose keys and values are made at a time
 
 struct HeadWeights {
   Weight k;  // untransposed: [nope, kv_lora_rank]; transposed: [kv_lora_rank, nope]
@@ -78,11 +80,11 @@ void multiply(const Weight& w, bool over_rows, const float* x, std::int64_t x_st
   multiply_rows(w, rows, nullptr, n_tokens, y, y_stride);
 }
 
+// Absorbed: a dequantised [nope, kv_lora_rank], or a row in any activation format (at most 5 bytes a value, blocks of
+// 256).
 std::int64_t work_floats(const MlaShape& s) {
   const std::int64_t widest = std::max({s.kv_lora_rank, s.qk_nope_head_dim, s.v_head_dim});
-  // A dequantised [nope, kv_lora_rank], or a block of rows in any activation format (at most 5 bytes a value, blocks of
-  // 256).
-  return std::max<std::int64_t>(std::int64_t{s.qk_nope_head_dim} * s.kv_lora_rank, kBlock * 2 * (widest + 256));
+  return std::max<std::int64_t>(std::int64_t{s.qk_nope_head_dim} * s.kv_lora_rank, 2 * (widest + 256));
 }
 
 void rotate_and_store(Pass& pass, const MlaShape& s, Tensor q, Tensor latent, const RopeAngles& angles,
@@ -142,39 +144,140 @@ void attend_absorbed(const Pass& pass, const MlaShape& s, const MlaUpProjection&
   }
 }
 
+// Latents of a sequence in the formats that the up-projections multiply, made once for all heads.
+class SequenceLatents {
+ public:
+  SequenceLatents(Pass& pass, const MlaShape& s, const MlaUpProjection& up, const SequenceRows& sequence, int layer)
+      : pass_(pass), s_(s), sequence_(sequence), layer_(layer) {
+    const HeadWeights w = head_weights(s, up, 0);
+    need(kernels(w.v.dtype).activation);
+    if (!w.k_is_transposed) need(kernels(w.k.dtype).activation);
+  }
+
+  // Positions [first, first + n) of the sequence, n at most kMadePositions and within blocks that begin at `first`, in
+  // f32.
+  void decode(int first, int n, float* latents) const {
+    for (int at = 0; at < n; at += kBlock) {
+      const KvBlockId block = sequence_.blocks[static_cast<std::size_t>((first + at) / kBlock)];
+      kernels(pass_.kv.layout().dtype)
+          .dequantize(pass_.kv.k_block(layer_, block), latents + std::int64_t{at} * s_.latent_width(),
+                      std::int64_t{std::min(kBlock, n - at)} * s_.latent_width());
+    }
+  }
+
+  // The same positions as activations; `latents` are theirs in f32.
+  Activations::Rows rows(ActivationFormat format, int first, const float* latents) const {
+    if (format == ActivationFormat::kF32) {
+      return {reinterpret_cast<const std::byte*>(latents), std::int64_t{s_.latent_width()} * 4};
+    }
+    const std::int64_t row_bytes = activation_row_bytes(format, s_.kv_lora_rank);
+    return {quantized_[static_cast<std::size_t>(format)] + first * row_bytes, row_bytes};
+  }
+
+ private:
+  void need(ActivationFormat format) {
+    std::byte*& quantized = quantized_[static_cast<std::size_t>(format)];
+    if (format == ActivationFormat::kF32 || quantized != nullptr) return;
+    const int n_positions = sequence_.first_position + sequence_.n_rows;
+    const std::int64_t row_bytes = activation_row_bytes(format, s_.kv_lora_rank);
+    const std::int64_t block_floats = std::int64_t{kBlock} * s_.latent_width();
+    quantized = pass_.arena.allocate(row_bytes * n_positions);
+    const ArenaScope scope(pass_.arena);
+    float* scratch = pass_.arena.allocate_floats(block_floats * pass_.pool.n_threads());
+    pass_.parallel_pieces(n_positions, kBlock, [&](std::int64_t first, std::int64_t last, int thread) {
+      float* latents = scratch + block_floats * thread;
+      decode(static_cast<int>(first), static_cast<int>(last - first), latents);
+      for (std::int64_t position = first; position < last; ++position, latents += s_.latent_width()) {
+        quantize_activation(format, latents, quantized + position * row_bytes, s_.kv_lora_rank);
+      }
+    });
+  }
+
+  Pass& pass_;
+  const MlaShape& s_;
+  const SequenceRows& sequence_;
+  int layer_;
+  std::array<std::byte*, 3> quantized_{};  // by ActivationFormat: [positions]
+};
+
+// Keys and values of some positions of one head, made from their latents.
+struct MadeKeysAndValues {
+  float* latents;          // [kMadePositions, latent_width]
+  float* keys;             // [kMadePositions, nope]
+  float* values;           // [kMadePositions, v_head_dim]
+  float* keys_transposed;  // [nope + rope, kBlock]
+  float* key_weights;      // [kv_lora_rank, nope], where they are stored transposed
+
+  static std::int64_t floats(const MlaShape& s) {
+    return std::int64_t{kMadePositions} * (s.latent_width() + s.qk_nope_head_dim + s.v_head_dim) +
+           std::int64_t{kBlock} * s.q_head_dim() + std::int64_t{s.kv_lora_rank} * s.qk_nope_head_dim;
+  }
+
+  MadeKeysAndValues(const MlaShape& s, float* scratch)
+      : latents(scratch),
+        keys(latents + std::int64_t{kMadePositions} * s.latent_width()),
+        values(keys + std::int64_t{kMadePositions} * s.qk_nope_head_dim),
+        keys_transposed(values + std::int64_t{kMadePositions} * s.v_head_dim),
+        key_weights(keys_transposed + std::int64_t{kBlock} * s.q_head_dim()) {}
+
+  void make(const MlaShape& s, const HeadWeights& w, const SequenceLatents& all, int first, int n) const {
+    all.decode(first, n, latents);
+    multiply_rows(w.v, all.rows(kernels(w.v.dtype).activation, first, latents), nullptr, n, values, s.v_head_dim);
+    if (w.k_is_transposed) {
+      accumulate_rows({.w = reinterpret_cast<const std::byte*>(key_weights),
+                       .w_row_bytes = std::int64_t{s.qk_nope_head_dim} * 4,
+                       .x = latents,
+                       .x_stride = s.latent_width(),
+                       .y = keys,
+                       .y_stride = s.qk_nope_head_dim,
+                       .n_rows = s.kv_lora_rank,
+                       .n_cols = s.qk_nope_head_dim,
+                       .n_tokens = n});
+    } else {
+      multiply_rows(w.k, all.rows(kernels(w.k.dtype).activation, first, latents), nullptr, n, keys, s.qk_nope_head_dim);
+    }
+  }
+
+  // Columns of keys_transposed: the made part, then the rotated part that all heads share.
+  void transpose_block(const MlaShape& s, int at, int n) const {
+    for (int t = 0; t < kBlock; ++t) {
+      const float* made = keys + std::int64_t{at + t} * s.qk_nope_head_dim;
+      const float* rotated = latents + std::int64_t{at + t} * s.latent_width() + s.kv_lora_rank;
+      float* column = keys_transposed + t;
+      for (int c = 0; c < s.qk_nope_head_dim; ++c) column[c * kBlock] = t < n ? made[c] : 0.0f;
+      column += s.qk_nope_head_dim * kBlock;
+      for (int c = 0; c < s.qk_rope_head_dim; ++c) column[c * kBlock] = t < n ? rotated[c] : 0.0f;
+    }
+  }
+};
+
 // Expanded: rows [first_row, first_row + n_rows) of a sequence, one head.
-void attend_expanded(const Pass& pass, const MlaShape& s, const MlaUpProjection& up, const SequenceRows& sequence,
-                     int first_row, int n_rows, int head, Tensor q, Tensor out, int layer, float* scratch) {
+void attend_expanded(const MlaShape& s, const MlaUpProjection& up, const SequenceRows& sequence,
+                     const SequenceLatents& latents, int first_row, int n_rows, int head, Tensor q, Tensor out,
+                     float* scratch) {
   const HeadWeights w = head_weights(s, up, head);
-  float* latents = scratch;                                         // [kBlock, latent_width]
-  float* keys = latents + std::int64_t{kBlock} * s.latent_width();  // [kBlock, nope + rope]
-  float* values = keys + std::int64_t{kBlock} * s.q_head_dim();     // [kBlock, v_head_dim]
-  float* attend_scratch = values + std::int64_t{kBlock} * s.v_head_dim;
-  float* work = attend_scratch + AttendRows::scratch_floats(n_rows);
+  const MadeKeysAndValues made(s, scratch);
+  if (w.k_is_transposed) dequantize_rows(w.k, made.key_weights);
   int positions[kExpandedRows];
   for (int r = 0; r < n_rows; ++r) positions[r] = sequence.first_position + first_row + r;
 
   const std::int64_t row = sequence.first_row + first_row;
   AttendRows attend({n_rows, s.q_head_dim(), s.v_head_dim}, q.row(row) + head * s.q_head_dim(), q.n_cols(), positions,
-                    out.row(row) + head * s.v_head_dim, out.n_cols(), attend_scratch);
-  const int n_positions = sequence.first_position + first_row + n_rows;
-  for (int first = 0; first < n_positions; first += kBlock) {
-    const int n_tokens = std::min(kBlock, n_positions - first);
-    const std::byte* block = pass.kv.k_block(layer, sequence.blocks[static_cast<std::size_t>(first / kBlock)]);
-    kernels(pass.kv.layout().dtype).dequantize(block, latents, std::int64_t{n_tokens} * s.latent_width());
-    multiply(w.k, w.k_is_transposed, latents, s.latent_width(), n_tokens, keys, s.q_head_dim(), work);
-    for (int t = 0; t < n_tokens; ++t) {
-      std::copy_n(latents + std::int64_t{t} * s.latent_width() + s.kv_lora_rank, s.qk_rope_head_dim,
-                  keys + std::int64_t{t} * s.q_head_dim() + s.qk_nope_head_dim);
+                    out.row(row) + head * s.v_head_dim, out.n_cols(), scratch + MadeKeysAndValues::floats(s));
+  const int n_positions = positions[n_rows - 1] + 1;
+  for (int first = 0; first < n_positions; first += kMadePositions) {
+    const int n_made = std::min(kMadePositions, n_positions - first);
+    made.make(s, w, latents, first, n_made);
+    for (int at = 0; at < n_made; at += kBlock) {
+      const int n = std::min(kBlock, n_made - at);
+      made.transpose_block(s, at, n);
+      attend.take({.k_transposed = made.keys_transposed,
+                   .v = reinterpret_cast<const std::byte*>(made.values + std::int64_t{at} * s.v_head_dim),
+                   .v_row_bytes = std::int64_t{s.v_head_dim} * 4,
+                   .dtype = Dtype::kF32,
+                   .first_position = first + at,
+                   .n_tokens = n});
     }
-    multiply(w.v, false, latents, s.latent_width(), n_tokens, values, s.v_head_dim, work);
-    attend.take({.k = reinterpret_cast<const std::byte*>(keys),
-                 .k_row_bytes = std::int64_t{s.q_head_dim()} * 4,
-                 .v = reinterpret_cast<const std::byte*>(values),
-                 .v_row_bytes = std::int64_t{s.v_head_dim} * 4,
-                 .dtype = Dtype::kF32,
-                 .first_position = first,
-                 .n_tokens = n_tokens});
   }
   attend.finish();
 }
@@ -183,19 +286,22 @@ struct MlaTask {
   const SequenceRows* sequence;
   int first_row, n_rows;      // of the sequence; absorbed: one
   int first_head, last_head;  // expanded: one
+  int latents;                // expanded: which sequence's, counting expanded ones only
 };
 
 std::vector<MlaTask> cut_into_tasks(const Batch& batch, const MlaShape& s) {
   std::vector<MlaTask> tasks;
+  int n_expanded = 0;
   for (const SequenceRows& sequence : batch.sequences) {
     const bool expanded = sequence.mla_kernel == MlaKernel::kExpanded;
     const int rows = expanded ? kExpandedRows : 1, heads = expanded ? 1 : kHeadsPerTask;
     for (int row = 0; row < sequence.n_rows; row += rows) {
       for (int head = 0; head < s.n_heads; head += heads) {
-        tasks.push_back(
-            {&sequence, row, std::min(rows, sequence.n_rows - row), head, std::min(head + heads, s.n_heads)});
+        tasks.push_back({&sequence, row, std::min(rows, sequence.n_rows - row), head, std::min(head + heads, s.n_heads),
+                         n_expanded});
       }
     }
+    n_expanded += expanded ? 1 : 0;
   }
   return tasks;
 }
@@ -213,17 +319,23 @@ Tensor mla_attend(Pass& pass, const MlaShape& s, const MlaUpProjection& up, Tens
   Tensor out = pass.make({pass.n_tokens(), s.n_heads * s.v_head_dim});
   const ArenaScope scope(pass.arena);
   const std::vector<MlaTask> tasks = cut_into_tasks(pass.batch, s);
-  const std::int64_t absorbed_floats =
-      std::int64_t{kHeadsPerTask} * (s.latent_width() + s.kv_lora_rank) + AttendRows::scratch_floats(kHeadsPerTask);
-  const std::int64_t expanded_floats = std::int64_t{kBlock} * (s.latent_width() + s.q_head_dim() + s.v_head_dim) +
-                                       AttendRows::scratch_floats(std::min(kExpandedRows, pass.n_tokens()));
-  const std::int64_t scratch_floats = (std::max(absorbed_floats, expanded_floats) + work_floats(s) + 15) / 16 * 16;
+  std::vector<SequenceLatents> latents;  // of each sequence, where they are needed
+  latents.reserve(pass.batch.sequences.size());
+  for (const SequenceRows& sequence : pass.batch.sequences) {
+    if (sequence.mla_kernel == MlaKernel::kExpanded) latents.emplace_back(pass, s, up, sequence, layer);
+  }
+  const std::int64_t absorbed_floats = std::int64_t{kHeadsPerTask} * (s.latent_width() + s.kv_lora_rank) +
+                                       AttendRows::scratch_floats(kHeadsPerTask) + work_floats(s);
+  const std::int64_t expanded_floats =
+      MadeKeysAndValues::floats(s) + AttendRows::scratch_floats(std::min(kExpandedRows, pass.n_tokens()));
+  const std::int64_t scratch_floats = (std::max(absorbed_floats, expanded_floats) + 15) / 16 * 16;
   float* scratch = pass.arena.allocate_floats(scratch_floats * pass.pool.n_threads());
   pass.pool.run(static_cast<int>(tasks.size()), [&](int i, int thread) {
     const MlaTask& task = tasks[static_cast<std::size_t>(i)];
     float* mine = scratch + scratch_floats * thread;
     if (task.sequence->mla_kernel == MlaKernel::kExpanded) {
-      attend_expanded(pass, s, up, *task.sequence, task.first_row, task.n_rows, task.first_head, q, out, layer, mine);
+      attend_expanded(s, up, *task.sequence, latents[static_cast<std::size_t>(task.latents)], task.first_row,
+                      task.n_rows, task.first_head, q, out, mine);
     } else {
       attend_absorbed(pass, s, up, *task.sequence, task.first_row, task.first_head, task.last_head, q, out, layer,
                       mine);
