@@ -69,6 +69,9 @@ void add_bench(CLI::App& app, Action& action) {
   command->add_option("-n,--decode", options->plan.n_decode, "tokens to decode; 0: none")
       ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
+  command->add_option("--streams", options->plan.n_streams, "sequences that decode together")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
   command->add_option("-r,--repeat", options->plan.n_repeats, "runs of each; the median is shown")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

@@ -15,49 +15,67 @@
 namespace r1 {
 namespace {
 
-// One sequence whose cache can be taken back to any length: what lies beyond is written again.
+// Some sequences whose caches can be taken back to any length: what lies beyond is written again.
 class Sequencer {
  public:
   Sequencer(const Model& model, const BenchPlan& plan, int max_tokens)
       : model_(model),
         max_rows_(plan.max_rows),
+        n_streams_(plan.n_streams),
+        blocks_per_stream_(max_tokens / KvCache::kBlockTokens + 1),
         pool_(plan.n_threads),
-        kv_(model.config.kv_layout(plan.kv_dtype), max_tokens / KvCache::kBlockTokens + 1),
+        kv_(model.config.kv_layout(plan.kv_dtype), blocks_per_stream_ * plan.n_streams),
         forward_(model.config, model.weights),
         blocks_(static_cast<std::size_t>(kv_.n_blocks())) {
     std::iota(blocks_.begin(), blocks_.end(), 0);
     Rng rng(1, 0);
-    tokens_.resize(static_cast<std::size_t>(max_tokens));
+    tokens_.resize(static_cast<std::size_t>(max_tokens + n_streams_));
     for (int& token : tokens_) token = static_cast<int>(rng.below(static_cast<std::uint64_t>(model.config.vocab_size)));
     positions_.resize(tokens_.size());
     std::iota(positions_.begin(), positions_.end(), 0);
   }
 
   // As the engine does it: a prompt in chunks, logits of its last row only.
-  void prefill(int first, int n) {
-    for (const int end = first + n; first < end; first += max_rows_)
-      pass(first, std::min(max_rows_, end - first), MlaKernel::kExpanded);
+  void prefill(int stream, int first, int n) {
+    for (const int end = first + n; first < end; first += max_rows_) {
+      const int n_rows = std::min(max_rows_, end - first), last_row = n_rows - 1;
+      const SequenceRows rows{0, n_rows, first, blocks_of(stream), MlaKernel::kExpanded};
+      run({part(tokens_, first, n_rows), part(positions_, first, n_rows), {&rows, 1}, {&last_row, 1}});
+    }
+  }
+  void fill(int depth) {
+    for (int stream = 0; stream < n_streams_; ++stream) prefill(stream, 0, depth);
+  }
+  // One row of every sequence in each pass.
+  void decode(int first, int n) {
+    std::vector<SequenceRows> sequences;
+    std::vector<int> rows(static_cast<std::size_t>(n_streams_));
+    std::iota(rows.begin(), rows.end(), 0);
+    for (int position = first; position < first + n; ++position) {
+      sequences.clear();
+      for (const int row : rows) sequences.push_back({row, 1, position, blocks_of(row), MlaKernel::kAbsorbed});
+      const std::vector<int> positions(rows.size(), position);
+      run({part(tokens_, position, n_streams_), positions, sequences, rows});
+    }
   }
   void profile_into(OpProfile* profile) { profile_ = profile; }
-  void decode(int first, int n) {
-    for (int position = first; position < first + n; ++position) pass(position, 1, MlaKernel::kAbsorbed);
-  }
 
  private:
-  void pass(int first, int n, MlaKernel kernel) {
+  static std::span<const int> part(const std::vector<int>& all, int first, int n) {
+    return std::span(all).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n));
+  }
+  std::span<const KvBlockId> blocks_of(int stream) const {
+    return std::span(blocks_).subspan(static_cast<std::size_t>(stream * blocks_per_stream_),
+                                      static_cast<std::size_t>(blocks_per_stream_));
+  }
+  void run(const Batch& batch) {
     const ArenaScope scope(arena_);
-    const SequenceRows sequence{0, n, first, blocks_, kernel};
-    const int last_row = n - 1;
-    const auto part = [&](const std::vector<int>& all) {
-      return std::span(all).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n));
-    };
-    const Batch batch{part(tokens_), part(positions_), {&sequence, 1}, {&last_row, 1}};
-    Pass run{.pool = pool_, .arena = arena_, .batch = batch, .kv = kv_, .profile = profile_};
-    forward_(run);
+    Pass pass{.pool = pool_, .arena = arena_, .batch = batch, .kv = kv_, .profile = profile_};
+    forward_(pass);
   }
 
   const Model& model_;
-  int max_rows_;
+  int max_rows_, n_streams_, blocks_per_stream_;
   ThreadPool pool_;
   Arena arena_;
   KvCache kv_;
@@ -134,18 +152,19 @@ std::vector<BenchRow> run_bench(const Model& model, const BenchPlan& plan) {
   Sequencer sequencer(model, plan, deepest + std::max(plan.n_prefill, plan.n_decode) + 1);
   std::vector<BenchRow> rows;
   for (const int depth : plan.depths) {
-    if (depth > 0) sequencer.prefill(0, depth);
+    if (depth > 0) sequencer.fill(depth);
     if (plan.n_prefill > 0) {
       BenchRow& row = rows.emplace_back(BenchRow{.test = fmt::format("prefill {}", plan.n_prefill), .depth = depth});
       row.ops_per_token = matrix_ops_per_token(model) + attention_ops(model.config, depth + plan.n_prefill / 2.0);
-      fill_row(row, plan, plan.n_prefill, sequencer, [&] { sequencer.prefill(depth, plan.n_prefill); });
+      fill_row(row, plan, plan.n_prefill, sequencer, [&] { sequencer.prefill(0, depth, plan.n_prefill); });
     }
     if (plan.n_decode > 0) {
+      const std::string streams = plan.n_streams > 1 ? fmt::format(" x {} streams", plan.n_streams) : "";
       BenchRow& row = rows.emplace_back(
-          BenchRow{.test = fmt::format("decode {}", plan.n_decode), .depth = depth, .is_decode = true});
-      row.bytes_per_token = static_cast<double>(bytes_per_token(model)) +
+          BenchRow{.test = fmt::format("decode {}{}", plan.n_decode, streams), .depth = depth, .is_decode = true});
+      row.bytes_per_token = static_cast<double>(bytes_per_token(model)) / plan.n_streams +
                             cache_bytes_per_position(model, plan.kv_dtype) * (depth + plan.n_decode / 2.0);
-      fill_row(row, plan, plan.n_decode, sequencer, [&] { sequencer.decode(depth, plan.n_decode); });
+      fill_row(row, plan, plan.n_decode * plan.n_streams, sequencer, [&] { sequencer.decode(depth, plan.n_decode); });
     }
   }
   return rows;

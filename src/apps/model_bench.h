@@ -13,6 +13,7 @@ namespace r1 {
 struct BenchPlan {
   int n_prefill = 512, n_decode = 128;  // 0: not measured
   int n_repeats = 5;
+  int n_streams = 1;  // sequences that decode together
   int n_threads = 1;
   int max_rows = 512;    // rows of a prefill pass
   bool profile = false;  // one more run of each test, timed op by op
@@ -24,7 +25,7 @@ struct BenchRow {
   std::string test;  // "prefill 512", "decode 128"
   int depth = 0;
   std::vector<double> tokens_per_s;  // of each repeat
-  double bytes_per_token = 0;        // decode: weights and cache read
+  double bytes_per_token = 0;        // decode: weights and cache read; streams share the weights, experts as if all met
   double ops_per_token = 0;          // prefill: two per multiplication and addition
   bool is_decode = false;
   std::vector<OpTotal> ops;  // of the profiled run; the logits' rows and what the ops leave between them are not in it

@@ -37,7 +37,8 @@ Tensor linear(Pass& pass, Tensor x, const Weight& w, const float* bias = nullptr
 void multiply_rows(const Weight& w, Activations::Rows x, const std::int32_t* x_rows, int n_tokens, float* y,
                    std::int64_t y_stride);
 
-// Rows of w a task should take so that n_tasks are enough to keep the threads busy and few enough to be worth starting.
-std::int64_t rows_per_task(const Pass& pass, const Weight& w, std::int64_t n_tokens);
+// Rows of a matrix that a task should take, when n_matrices like it are multiplied together, n_tokens rows each: so
+// that there are enough tasks to keep the threads busy and few enough to be worth starting.
+std::int64_t rows_per_task(const Pass& pass, const Weight& w, std::int64_t n_tokens, std::int64_t n_matrices = 1);
 
 }  // namespace r1

@@ -50,8 +50,9 @@ struct ExpertTask {
 
 std::vector<ExpertTask> cut_into_tasks(const Pass& pass, const Grouping& grouping, const Weight& matrix) {
   std::vector<ExpertTask> tasks;
+  const auto n_groups = static_cast<std::int64_t>(grouping.groups.size());
   for (const Grouping::Group& group : grouping.groups) {
-    const std::int64_t rows = rows_per_task(pass, matrix, group.n_pairs);
+    const std::int64_t rows = rows_per_task(pass, matrix, group.n_pairs, n_groups);
     for (std::int64_t first = 0; first < matrix.n_rows(); first += rows) {
       tasks.push_back({&group, first, std::min(rows, matrix.n_rows() - first)});
     }
