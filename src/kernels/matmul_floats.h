@@ -142,7 +142,10 @@ void decode_panel(const MatmulArgs& args, int first_row, int chunk, int end, Flo
   for (int r = 0; r < kFloatRows; ++r) {
     const FloatRow<Format> row(args, std::min(first_row + r, args.n_rows - 1));
     int c = chunk;
-    for (; c + kFloatLanes <= end; c += kFloatLanes) store(row.decode_at(c), panel.row[r] + c - chunk);
+    for (; c + kFloatLanes <= end; c += kFloatLanes) {
+      __builtin_prefetch(row.at(c) + kFloatRows * args.w_row_bytes);  // the next panel's: it comes while this one is used
+      store(row.decode_at(c), panel.row[r] + c - chunk);
+    }
     if (c == end) continue;
     std::byte padded[kFloatLanes * 4];
     row.copy_last(c, end - c, padded);

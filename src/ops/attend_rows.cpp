@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/assert.h"
 #include "kernels/float_ops.h"
 #include "kernels/kernels.h"
 
@@ -77,6 +78,7 @@ void AttendRows::take(const KvSlice& slice) {
   const int first_row =
       static_cast<int>(std::lower_bound(positions_, positions_ + shape_.n_rows, slice.first_position) - positions_);
   if (first_row == shape_.n_rows) return;
+  R1_DCHECK(!is_empty_ || first_row == 0);  // every query meets its first slice first
   score(slice, first_row);
   weigh(slice, first_row);
   accumulate_rows({.w = slice.v,
@@ -86,10 +88,11 @@ void AttendRows::take(const KvSlice& slice) {
                    .x_stride = kBlock,
                    .y = out_ + first_row * out_stride_,
                    .y_stride = out_stride_,
-                   .alpha = slice.first_position == 0 ? nullptr : alpha_ + first_row,
+                   .alpha = is_empty_ ? nullptr : alpha_ + first_row,
                    .n_rows = slice.n_tokens,
                    .n_cols = shape_.v_width,
                    .n_tokens = shape_.n_rows - first_row});
+  is_empty_ = false;
 }
 
 void AttendRows::finish() {

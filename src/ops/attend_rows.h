@@ -44,6 +44,11 @@ class AttendRows {
   void take(const KvSlice& slice);  // slices in order of position
   void finish();                    // divides by the sums
 
+  // In place of finish(), for those who put parts of a sequence together: [n_rows] each row's largest score, and what
+  // its answer is yet to be divided by.
+  const float* maxima() const { return max_; }
+  const float* weights() const { return sum_; }
+
  private:
   void score(const KvSlice& slice, int first_row);
   void weigh(const KvSlice& slice, int first_row);
@@ -56,6 +61,7 @@ class AttendRows {
   std::int64_t out_stride_;
   float *max_, *sum_, *alpha_;  // [n_rows]
   float* scores_;               // [n_rows, kBlockTokens]
+  bool is_empty_ = true;        // no slice was taken
 };
 
 }  // namespace r1
