@@ -1,7 +1,7 @@
 // gguf.h: GGUF v3 files, read from one file or from split shards and written as one file.
 //
-// Source: ggml's docs/gguf.md. GGUF lists dimensions fastest first; here, and everywhere else in r1.cpp, a Shape is
-// slowest first: they are turned round in this room, once. Nothing in a file is trusted: every count, length, offset
+// Source: the ggml project's gguf.md. GGUF lists dimensions fastest first; here, and everywhere else in r1.cpp, a Shape
+// is slowest first: they are turned round in this room, once. Nothing in a file is trusted: every count, length, offset
 // and shape is checked against the bytes there are before anything is allocated or pointed at.
 #pragma once
 

@@ -1,6 +1,6 @@
 // instruction_set.h: what each instruction set provides, and which of them this CPU has.
 //
-// Sets with fused multiply-add (all but SSE4) give the same bits: kernels_test.cpp holds them to it.
+// Sets with fused multiply-add (all but SSE4) give the same bits: matmul_test.cpp and float_ops_test.cpp see to that.
 #pragma once
 
 #include <span>
