@@ -66,9 +66,9 @@ std::int64_t bytes_of(Dtype dtype, std::int64_t n_values) {
   return n_values / t.block_values * t.block_bytes;
 }
 
-Shape::Shape(std::initializer_list<std::int64_t> list) : n_dims(static_cast<int>(list.size())) {
-  R1_ASSERT(list.size() <= kMaxDims, "a Shape has at most four dimensions");
-  std::copy(list.begin(), list.end(), dims.begin());
+Shape::Shape(std::initializer_list<std::int64_t> lengths) : n_dims(static_cast<int>(lengths.size())) {
+  R1_ASSERT(lengths.size() <= kMaxDims, "a Shape has at most four dimensions");
+  std::copy(lengths.begin(), lengths.end(), dims.begin());
 }
 
 std::int64_t Shape::n_values() const { return n_rows() * last(); }

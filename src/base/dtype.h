@@ -64,7 +64,7 @@ struct Shape {
   static constexpr int kMaxDims = 4;
 
   Shape() = default;
-  Shape(std::initializer_list<std::int64_t> dims);
+  Shape(std::initializer_list<std::int64_t> lengths);
 
   int n_dims = 0;
   std::array<std::int64_t, kMaxDims> dims{};

@@ -26,7 +26,7 @@ bool is_empty(const AnswerPiece& piece) {
 }  // namespace
 
 Result<Generation> Generation::start(const ServedModel& model, const CompletionRequest& request, const Prompt& prompt,
-                                     std::function<void()> on_event) {
+                                     const std::function<void()>& on_event) {
   Generation generation(*model.tokenizer, request);
   generation.answers_.reserve(static_cast<std::size_t>(request.n));
   for (int i = 0; i < request.n; ++i) {

@@ -48,7 +48,7 @@ class Generation {
 
   // Submits the request's n answers, or none. `on_event` is called from the engine's thread.
   static Result<Generation> start(const ServedModel& model, const CompletionRequest& request, const Prompt& prompt,
-                                  std::function<void()> on_event);
+                                  const std::function<void()>& on_event);
 
   // The next piece, of whichever answer has one; nothing when there is none now, at the end, and after a failure.
   std::optional<AnswerPiece> next();

@@ -35,7 +35,7 @@ constexpr int kSpareDescriptors = 64;  // for files, the standard streams, and c
 int connections_within_limits(int wanted) {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
-  const auto needed = static_cast<rlim_t>(wanted + kSpareDescriptors);
+  const auto needed = static_cast<rlim_t>(wanted) + kSpareDescriptors;
   if (limit.rlim_cur < needed) {
     limit.rlim_cur = std::min(needed, limit.rlim_max);
     setrlimit(RLIMIT_NOFILE, &limit);

@@ -192,7 +192,7 @@ MaybeError read_text_logprobs(const Json& value, CompletionRequest& request) {
 }
 
 MaybeError read_suffix(const Json& value, CompletionRequest& /*request*/) {
-  if (value == "") return {};
+  if (value.is_string() && value.get_ref<const std::string&>().empty()) return {};
   return unsupported("suffix", "'suffix' is not supported yet");
 }
 
