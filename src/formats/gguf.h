@@ -58,7 +58,7 @@ struct GgufContents {
   std::vector<StoredTensor> tensors;  // in file order
 };
 
-Result<GgufContents> parse_gguf(std::span<const std::byte> bytes);
+Result<GgufContents> parse_gguf(std::span<const std::byte> file);
 
 class GgufFile {
  public:

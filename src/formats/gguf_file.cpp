@@ -35,7 +35,7 @@ ShardName parse_shard_name(const std::string& path) {
   const std::size_t start = path.size() - kPattern.size();
   const std::string_view ending = std::string_view(path).substr(start);
   if (ending[0] != '-' || ending.substr(6, 4) != "-of-" || ending.substr(15) != ".gguf") return {};
-  const ShardName name{path.substr(0, start), five_digits(ending, 1), five_digits(ending, 10)};
+  ShardName name{path.substr(0, start), five_digits(ending, 1), five_digits(ending, 10)};
   if (name.shard < 1 || name.shard > name.n_shards) return {};
   return name;
 }

@@ -19,7 +19,7 @@ namespace r1 {
 
 // The tensors of one file, in the order of their data, pointing into its bytes: at any address, for the format aligns
 // nothing.
-Result<std::vector<StoredTensor>> parse_safetensors(std::span<const std::byte> bytes);
+Result<std::vector<StoredTensor>> parse_safetensors(std::span<const std::byte> file);
 
 class SafetensorsFile {
  public:
