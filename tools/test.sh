@@ -23,7 +23,9 @@ done
 for ((shard = 0; shard < shards; shard++)); do
   grep -hE '^\[  (PASSED|SKIPPED)|tests? ran|SKIPPED TEST' "$logs/$shard" || true
 done
-[[ $failed -eq 0 ]] || { echo "C++ tests failed" >&2; exit 1; }
+[[ $failed -eq 0 ]] || echo "C++ tests failed" >&2
+n_matched=$(grep -hoE '^\[==========\] [0-9]+ test' "$logs"/* | grep -oE '[0-9]+' | paste -sd+ || true)
+n_matched=$((${n_matched:-0}))
 
 # End to end: each starts the binary named by R1, and prints what it skipped and why.
 for test in tests/e2e/*_test.*; do
@@ -35,6 +37,14 @@ for test in tests/e2e/*_test.*; do
     *.mjs) run=(node --test "$test") ;;
     *) continue ;;
   esac
-  R1="$PWD/build/$preset/r1" "${run[@]}" >"$logs/$name" 2>&1 || { tail -n 60 "$logs/$name"; echo "$name failed" >&2; exit 1; }
+  n_matched=$((n_matched + 1))
+  if ! R1="$PWD/build/$preset/r1" "${run[@]}" >"$logs/$name" 2>&1; then
+    failed=1
+    tail -n 60 "$logs/$name"
+    echo "$name failed" >&2
+    continue
+  fi
   echo "$name: $(grep -E "skipped|^Ran |^OK|^# (pass|skipped)" "$logs/$name" | paste -sd';')"
 done
+[[ $n_matched -gt 0 ]] || { echo "no test has a name like '$pattern'" >&2; exit 1; }
+exit "$failed"
