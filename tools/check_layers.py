@@ -59,7 +59,7 @@ def include_offences(line, relative, folder, allowed):
     own = re.match(r'\s*#\s*include\s+"([^"/]+)/', line)
     if own and own.group(1) in allowed and own.group(1) not in allowed[folder]:
         yield f'{folder}/ must not include {own.group(1)}/'
-    foreign = re.match(r'\s*#\s*include\s+<([^>]+)>', line)
+    foreign = re.match(r'\s*#\s*include\s+[<"]([^>"]+)', line)
     for prefix, door in DOORS.items():
         if foreign and re.match(prefix, foreign.group(1)) and not re.fullmatch(door, relative):
             yield f'<{foreign.group(1)}> is only for {door}' if door != '(?!)' else f'<{foreign.group(1)}> is not for src/'

@@ -42,7 +42,7 @@ Result<Answer> answer(LoadedModel& model, const Prompt& prompt, const AnswerOpti
   AnswerStream stream(model.tokenizer(), prompt.answer_start, options.stops);
   Answer result;
   bool stopping = false;
-  const auto take = [&](SplitText delta) {
+  const auto take = [&](const SplitText& delta) {
     result.thinking += delta.thinking;
     result.text += delta.answer;
     if (!on_delta(delta) && !stopping) {

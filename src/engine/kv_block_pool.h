@@ -30,12 +30,12 @@ class KvBlockPool {
   // The longest run of known blocks that tokens begin with, at most max_blocks; each is now shared by the caller too.
   std::vector<KvBlockId> find_prefix(std::span<const int> tokens, int max_blocks);
 
-  // Says that `block` now holds these 64 tokens after `previous` (-1: at the beginning). If the same content is known
-  // already, nothing changes.
-  void publish(KvBlockId block, KvBlockId previous, std::span<const int> tokens);
+  // Says that block `id` now holds these 64 tokens after `previous_id` (-1: at the beginning). If the same content is
+  // known already, nothing changes.
+  void publish(KvBlockId id, KvBlockId previous_id, std::span<const int> tokens);
 
-  void release(std::span<const KvBlockId> blocks);  // the caller's share of a sequence's blocks, first to last
-  void forget_contents();                           // new weights: no kept content is valid any more
+  void release(std::span<const KvBlockId> ids);  // the caller's share of a sequence's blocks, first to last
+  void forget_contents();                        // new weights: no kept content is valid any more
 
  private:
   struct Block {

@@ -179,7 +179,7 @@ void ModelEngine::append(Sequence& sequence, SampledToken token) {
 
 void ModelEngine::deliver(Sequence& sequence, StreamEvent event) {
   if (!sequence.channel->events.try_push(std::move(event)))
-    sequence.undelivered = std::move(event);
+    sequence.undelivered = std::move(event);  // NOLINT(bugprone-use-after-move): what is refused is left untouched
   else if (sequence.channel->on_event)
     sequence.channel->on_event();
 }
