@@ -15,6 +15,11 @@ int first_maximum(std::span<const float> values) {
   return static_cast<int>(std::max_element(values.begin(), values.end()) - values.begin());
 }
 
+// Below this logits divided by it may overflow, and nothing but the best token has a chance anyway. Not a number:
+// greedy.
+constexpr float kLeastTemperature = 1e-6f;
+bool is_greedy(const SamplingParams& params) { return !(params.temperature >= kLeastTemperature); }
+
 bool changes_logits(const SamplingParams& p) {
   return p.presence_penalty != 0 || p.frequency_penalty != 0 || p.repetition_penalty != 1 || !p.logit_bias.empty();
 }
@@ -24,12 +29,12 @@ bool changes_logits(const SamplingParams& p) {
 SampledToken Sampler::sample(std::span<const float> logits, const SamplingParams& params, std::span<const int> tokens,
                              int n_prompt_tokens) {
   SampledToken token;
-  if (params.temperature <= 0 && !changes_logits(params)) {
+  if (is_greedy(params) && !changes_logits(params)) {
     token.id = first_maximum(logits);
   } else {
     scores_.assign(logits.begin(), logits.end());
     penalize(params, tokens, n_prompt_tokens);
-    if (params.temperature <= 0) {
+    if (is_greedy(params)) {
       token.id = first_maximum(scores_);
     } else {
       const std::uint64_t index = tokens.size() - static_cast<std::size_t>(n_prompt_tokens);

@@ -56,6 +56,17 @@ TEST(Sampler, TemperatureZeroTakesTheLowestIdAmongTheBest) {
   EXPECT_EQ(sampler.sample(logits, {.temperature = 0}, std::vector<int>{0}, 1).id, 1);
 }
 
+TEST(Sampler, AnyTemperatureThatIsNearlyZeroIsGreedy) {
+  const std::vector<float> logits = random_logits(1000, 4);
+  const int best = static_cast<int>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+  for (const float temperature : {1e-44f, 1e-40f, 1e-38f, 1e-30f, 1e-7f, 1e-6f, 1e-5f, -1.0f, NAN}) {
+    for (const float top_p : {1.0f, 0.9f}) {
+      const SamplingParams params{.temperature = temperature, .top_p = top_p};
+      EXPECT_EQ(draw_many(logits, params, 20), (std::map<int, int>{{best, 20}})) << temperature << ", top_p " << top_p;
+    }
+  }
+}
+
 TEST(Sampler, FiltersLeaveWhatPlainSortingLeaves) {
   const SamplingParams cases[] = {{.temperature = 1.0f},
                                   {.temperature = 0.6f, .top_p = 0.95f},
