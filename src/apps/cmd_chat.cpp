@@ -35,7 +35,7 @@ constexpr const char* kHelp =
   /retry                  answer the last message again
   /bye                    leave (or Ctrl-D)
   A line that ends with \ goes on in the next; """ begins and ends a text of several lines.
-  Ctrl-C stops an answer.
+  Ctrl-C stops an answer, and forgets a message that is being typed.
 )";
 
 // Shows an answer as it comes. On a terminal thinking is dim; folded, it is one line that counts.
@@ -165,7 +165,7 @@ class Conversation {
   std::vector<ChatMessage> messages_;
 };
 
-// One message: a line, lines that end with a backslash, or lines between """.
+// One message: a line, lines that end with a backslash, or lines between """. Ctrl-C forgets all of it.
 std::optional<std::string> read_message(LineReader& reader) {
   auto line = reader.read(">>> ");
   if (!line) return line;
@@ -174,6 +174,7 @@ std::optional<std::string> read_message(LineReader& reader) {
     text.erase(0, 3);
     while (!text.ends_with("\"\"\"")) {
       const auto next = reader.read("... ");
+      if (reader.interrupted()) return "";
       if (!next) return text;
       text += "\n" + *next;
     }
@@ -183,6 +184,7 @@ std::optional<std::string> read_message(LineReader& reader) {
   while (text.ends_with("\\")) {
     text.back() = '\n';
     const auto next = reader.read("... ");
+    if (reader.interrupted()) return "";
     if (!next) break;
     text += *next;
   }
@@ -198,6 +200,7 @@ Status chat(const Options& options) {
   LineReader reader(store.home() + "/chat_history");
   Conversation conversation(options, *model);
   while (const auto message = read_message(reader)) {
+    if (reader.interrupted()) fmt::print(stderr, "(/bye or Ctrl-D leaves)\n");
     if (message->find_first_not_of(" \t\n") == std::string::npos) continue;
     reader.remember(*message);
     if (!conversation.take(*message)) break;

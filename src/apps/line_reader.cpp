@@ -4,7 +4,7 @@
 #include <histedit.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <iostream>
 
@@ -16,14 +16,16 @@ struct LineReader::Terminal {
   EditLine* editor = nullptr;
   History* history = nullptr;
   std::string history_path, prompt;
+  bool interrupted = false;
 };
 
 namespace {
 
-char* prompt_of(EditLine* editor) {
-  std::string* prompt = nullptr;
-  el_get(editor, EL_CLIENTDATA, &prompt);
-  return prompt->data();
+template <typename Terminal>
+Terminal& terminal_of(EditLine* editor) {
+  Terminal* terminal = nullptr;
+  el_get(editor, EL_CLIENTDATA, &terminal);
+  return *terminal;
 }
 
 }  // namespace
@@ -31,6 +33,16 @@ char* prompt_of(EditLine* editor) {
 LineReader::LineReader(std::string history_path) {
   if (::isatty(STDIN_FILENO) != 1) return;
   terminal_ = std::make_unique<Terminal>();
+  const auto prompt_of = [](EditLine* editor) { return terminal_of<Terminal>(editor).prompt.data(); };
+  const auto interrupt = [](EditLine* editor, int /*key*/) -> unsigned char {
+    terminal_of<Terminal>(editor).interrupted = true;
+    std::fputs("^C\n", stdout);
+    return CC_NEWLINE;
+  };
+  const auto suspend = [](EditLine* /*editor*/, int /*key*/) -> unsigned char {
+    std::raise(SIGTSTP);  // libedit's handler gives the terminal back first
+    return CC_REDISPLAY;
+  };
   terminal_->history_path = std::move(history_path);
   terminal_->editor = el_init("r1", stdin, stdout, stderr);
   terminal_->history = history_init();
@@ -40,8 +52,14 @@ LineReader::LineReader(std::string history_path) {
   el_set(terminal_->editor, EL_EDITOR, "emacs");
   el_set(terminal_->editor, EL_SIGNAL, 1);
   el_set(terminal_->editor, EL_HIST, history, terminal_->history);
-  el_set(terminal_->editor, EL_CLIENTDATA, &terminal_->prompt);
-  el_set(terminal_->editor, EL_PROMPT, prompt_of);
+  el_set(terminal_->editor, EL_CLIENTDATA, terminal_.get());
+  el_set(terminal_->editor, EL_PROMPT, +prompt_of);
+  // While a line is edited Ctrl-C and Ctrl-Z are keys like others: Ctrl-C as a signal would end the program.
+  el_set(terminal_->editor, EL_SETTY, "-d", "-isig", nullptr);
+  el_set(terminal_->editor, EL_ADDFN, "r1-interrupt", "forget the line", +interrupt);
+  el_set(terminal_->editor, EL_BIND, "^C", "r1-interrupt", nullptr);
+  el_set(terminal_->editor, EL_ADDFN, "r1-suspend", "stop the program until it is continued", +suspend);
+  el_set(terminal_->editor, EL_BIND, "^Z", "r1-suspend", nullptr);
 }
 
 LineReader::~LineReader() {
@@ -59,18 +77,17 @@ std::optional<std::string> LineReader::read(const std::string& prompt) {
     return line;
   }
   terminal_->prompt = prompt;
+  terminal_->interrupted = false;
   int length = 0;
-  errno = 0;
   const char* text = el_gets(terminal_->editor, &length);
-  if (text == nullptr || length <= 0) {
-    if (errno != EINTR) return std::nullopt;
-    std::fputc('\n', stdout);
-    return std::string();
-  }
+  if (terminal_->interrupted) return line;
+  if (text == nullptr || length <= 0) return std::nullopt;
   line.assign(text, static_cast<std::size_t>(length));
   while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.pop_back();
   return line;
 }
+
+bool LineReader::interrupted() const { return terminal_ && terminal_->interrupted; }
 
 void LineReader::remember(const std::string& text) {
   if (!terminal_) return;

@@ -13,8 +13,9 @@ class LineReader {
   explicit LineReader(std::string history_path);
   ~LineReader();
 
-  // A line without its end; empty at the end of input. Ctrl-C gives an empty line.
+  // A line without its end; nothing at the end of input. Ctrl-C gives an empty line, and interrupted() until the next.
   std::optional<std::string> read(const std::string& prompt);
+  bool interrupted() const;
   void remember(const std::string& text);
 
  private:
