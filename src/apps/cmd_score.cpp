@@ -1,9 +1,13 @@
 // cmd_score.cpp: `r1 score MODEL --ids 1,2,3`: what the model thinks of a given text, token by token (teacher forcing).
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 #include <numeric>
+#include <string>
+#include <utility>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -26,6 +30,7 @@ constexpr int kTopTokens = 10;
 struct Options {
   EngineFlags engine;
   std::string model, ids, text, logits_path, mla = "expanded";
+  bool has_text = false;
   int chunk = 512;
 };
 
@@ -48,16 +53,42 @@ OrderedJson top_tokens(const float* logits, int n, double log_sum) {
   return top;
 }
 
+// Where --logits go, if anywhere.
+class LogitsFile {
+ public:
+  static Result<LogitsFile> create(const std::string& path) {
+    LogitsFile logits(path);
+    if (path.empty()) return logits;
+    logits.file_.reset(std::fopen(path.c_str(), "wb"));
+    if (!logits.file_) return logits.failure("creating");
+    return logits;
+  }
+  Status write(std::span<const float> row) {
+    if (!file_ || std::fwrite(row.data(), sizeof(float), row.size(), file_.get()) == row.size()) return {};
+    return failure("writing");
+  }
+  Status flush() {
+    if (!file_ || std::fflush(file_.get()) == 0) return {};
+    return failure("writing");
+  }
+
+ private:
+  explicit LogitsFile(std::string path) : path_(std::move(path)) {}
+  Error failure(const char* doing) const {
+    return {ErrorCode::kIo, fmt::format("{} {}: {}", doing, path_, std::strerror(errno))};
+  }
+  std::string path_;
+  File file_;
+};
+
 // Prints the lines of a chunk; `next_logprob` carries the logprob of the following chunk's first token over.
 Status print_lines(std::span<const int> tokens, std::size_t first, Tensor logits, double& next_logprob,
-                   std::FILE* logits_file) {
+                   LogitsFile& logits_file) {
   const auto vocab_size = static_cast<int>(logits.n_cols());
   std::vector<float> scratch(static_cast<std::size_t>(vocab_size));
   for (std::int64_t row = 0; row < logits.n_rows(); ++row) {
     const float* values = logits.row(row);
-    if (logits_file != nullptr && std::fwrite(values, sizeof(float), scratch.size(), logits_file) != scratch.size()) {
-      return Error{ErrorCode::kIo, "writing the logits failed"};
-    }
+    R1_TRY_STATUS(logits_file.write({values, scratch.size()}));
     std::copy_n(values, vocab_size, scratch.begin());
     const float best = max_value(values, vocab_size);
     const double log_sum = best + std::log(static_cast<double>(exp_and_sum(scratch.data(), best, vocab_size)));
@@ -72,7 +103,7 @@ Status print_lines(std::span<const int> tokens, std::size_t first, Tensor logits
 }
 
 Result<std::vector<int>> tokens_to_score(const Options& options, const std::string& path, const Model& model) {
-  if (!options.ids.empty()) return parse_token_ids(options.ids, model.config.vocab_size);
+  if (!options.has_text) return parse_token_ids(options.ids, model.config.vocab_size);
   R1_TRY(const ModelText text, load_model_text(path));
   std::vector<int> tokens = text.tokenizer.encode(options.text);
   if (text.tokenizer.adds_bos()) tokens.insert(tokens.begin(), text.tokenizer.bos_id());
@@ -84,11 +115,7 @@ Status score(const Options& options) {
   R1_TRY(const Model model, load_model(path));
   R1_TRY(const std::vector<int> tokens, tokens_to_score(options, path, model));
   if (tokens.empty()) return Error{ErrorCode::kInvalidInput, "nothing to score: no tokens"};
-  File logits_file;
-  if (!options.logits_path.empty()) {
-    logits_file.reset(std::fopen(options.logits_path.c_str(), "wb"));
-    if (!logits_file) return Error{ErrorCode::kIo, fmt::format("creating {} failed", options.logits_path)};
-  }
+  R1_TRY(LogitsFile logits_file, LogitsFile::create(options.logits_path));
 
   R1_TRY(const ModelEngineOptions engine, engine_options(options.engine, model));
   ThreadPool pool(engine.n_threads);
@@ -112,10 +139,9 @@ Status score(const Options& options) {
                       std::span(positions).first(n)};
     const ArenaScope scope(arena);
     Pass pass{.pool = pool, .arena = arena, .batch = batch, .kv = kv};
-    R1_TRY_STATUS(print_lines(tokens, first, forward(pass), next_logprob, logits_file.get()));
+    R1_TRY_STATUS(print_lines(tokens, first, forward(pass), next_logprob, logits_file));
   }
-  if (logits_file && std::fflush(logits_file.get()) != 0) return Error{ErrorCode::kIo, "writing the logits failed"};
-  return {};
+  return logits_file.flush();
 }
 
 }  // namespace
@@ -142,6 +168,7 @@ void add_score(CLI::App& app, Action& action) {
   options->engine.add_to(*command);
   command->callback([options, ids, text, &action] {
     if (ids->count() + text->count() == 0) throw CLI::RequiredError("--ids or --text");
+    options->has_text = text->count() > 0;
     action = [options] { return score(*options); };
   });
 }

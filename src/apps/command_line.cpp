@@ -1,10 +1,15 @@
 // command_line.cpp: the list of commands, and what their ends look like to a shell.
 #include <cstdio>
 #include <initializer_list>
+#include <iostream>
+#include <string>
+#include <string_view>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
 
 #include "apps/commands.h"
+#include "apps/standard_streams.h"
 
 namespace r1 {
 namespace {
@@ -17,6 +22,31 @@ constexpr std::initializer_list<AddCommand> kCommands = {
     add_tokenize, add_synth, add_pull,  add_list,  add_rm,
 };
 
+// One line, whatever a message quotes: names come from files and command lines, and may hold newlines, or escapes that
+// would command the terminal.
+void complain(std::string_view message, std::string_view advice = "") {
+  std::string line = "r1: ";
+  for (const char c : message) line += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
+  line.append(advice).append("\n");
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+Status run_action(const Action& action) {
+  try {
+    R1_TRY_STATUS(action());
+  } catch (const std::system_error& problem) {  // fmt's way to say that a stream takes no more
+    return Error{ErrorCode::kIo, std::string("writing to stdout or stderr failed: ") + problem.what()};
+  }
+  return flush_stdout();
+}
+
+int print_help_or_version(const CLI::App& app, const CLI::Success& wanted) {
+  const int status = app.exit(wanted);
+  if (std::cout.flush()) return status;
+  complain("writing to stdout failed");
+  return kFailed;
+}
+
 }  // namespace
 
 int run_command_line(int argc, const char* const* argv) {
@@ -28,14 +58,14 @@ int run_command_line(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help_or_version) {
-    return app.exit(help_or_version);
+    return print_help_or_version(app, help_or_version);
   } catch (const CLI::ParseError& problem) {
-    std::fprintf(stderr, "r1: %s (try --help)\n", problem.what());
+    complain(problem.what(), " (try --help)");
     return kWrongUsage;
   }
-  const Status status = action();
+  const Status status = run_action(action);
   if (status.ok()) return 0;
-  std::fprintf(stderr, "r1: %s\n", status.error().message.c_str());
+  complain(status.error().message);
   return kFailed;
 }
 

@@ -48,6 +48,10 @@ void EngineFlags::add_to(CLI::App& command) {
 }
 
 Result<ModelEngineOptions> engine_options(const EngineFlags& flags, const Model& model) {
+  if (flags.context_length > model.config.context_length) {
+    return Error{ErrorCode::kInvalidInput, fmt::format("--context {}: this model was made for {} at most",
+                                                       flags.context_length, model.config.context_length)};
+  }
   ModelEngineOptions options;
   options.n_threads = flags.n_threads > 0 ? flags.n_threads : n_usable_cores();
   options.context_length =

@@ -1,0 +1,257 @@
+#!/usr/bin/env python3
+"""commands_test.py: how commands end: help, wrong usage, broken models, a full disk or nobody behind stdout.
+
+R1 names the binary (default build/release/r1). No network.
+"""
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import unittest
+
+R1 = os.path.abspath(os.environ.get('R1', os.path.join(os.path.dirname(__file__), '../../build/release/r1')))
+COMMANDS = ['run', 'chat', 'serve', 'score', 'bench', 'inspect', 'tokenize', 'synth', 'pull', 'list', 'rm']
+
+
+class CommandCase(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix='r1_commands_')
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.model = os.path.join(cls.folder, 'tiny.gguf')
+        cls.hf = os.path.join(cls.folder, 'hf')
+        for destination in (cls.model, cls.hf):
+            subprocess.run([R1, 'synth', 'tiny-llama', destination], check=True, capture_output=True)
+        os.mkdir(os.path.join(cls.folder, 'nothing'))
+        open(os.path.join(cls.folder, 'empty.gguf'), 'w').close()
+
+    def r1(self, *arguments, **kwargs):
+        # HOME: no store of the one who runs the tests.
+        environment = {**os.environ, 'R1_HOME': os.path.join(self.folder, 'home'), 'LC_ALL': 'C.UTF-8'}
+        kwargs = {'stdin': subprocess.DEVNULL, 'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, **kwargs}
+        return subprocess.run([R1, *map(str, arguments)], env=environment, text=True, errors='replace', timeout=120, **kwargs)
+
+    def assert_one_line(self, result, status, *words):
+        what = f'{result.args}: status {result.returncode}, {result.stderr!r}'
+        self.assertEqual(result.returncode, status, what)
+        lines = [line for line in result.stderr.splitlines() if not line.startswith('r1: loading ')]
+        self.assertEqual(len(lines), 1, what)
+        self.assertTrue(lines[0].startswith('r1: '), what)
+        self.assertLess(len(lines[0]), 600, what)
+        for word in words:
+            self.assertIn(word, lines[0])
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+
+class Help(CommandCase):
+    def test_lists_every_command_and_each_has_its_own(self):
+        listed = self.r1('--help')
+        self.assertEqual((listed.returncode, listed.stderr), (0, ''))
+        self.assertEqual(re.findall(r'^  (\w+) {2,}', listed.stdout.split('Subcommands:')[1], re.M), COMMANDS)
+        for command in COMMANDS:
+            result = self.r1(command, '--help')
+            self.assertEqual((result.returncode, result.stderr), (0, ''), command)
+            self.assertIn('--help', result.stdout)
+            self.assertIn(f'r1 {command}', result.stdout)
+
+    def test_version(self):
+        result = self.r1('--version')
+        self.assertEqual((result.returncode, result.stderr), (0, ''))
+        self.assertRegex(result.stdout, r'^r1 \d+\.\d+\.\d+')
+
+    def test_every_command_that_prints_data_can_print_json(self):
+        model = self.model
+        for arguments in (['inspect', model], ['list'], ['bench', model, '-p', '8', '-n', '2', '-r', '1', '-t', '1'],
+                          ['bench', '--machine', '-t', '1'], ['run', model, 'hi', '-n', '2']):
+            json.loads(self.r1(*arguments, '--json').stdout)
+        json.loads(self.r1('tokenize', model, 'hi').stdout)
+        for line in self.r1('score', model, '--ids', '1,2,3').stdout.splitlines():
+            json.loads(line)
+
+
+class WrongUsage(CommandCase):
+    def test_is_one_line_and_status_2(self):
+        m, huge = self.model, '9' * 30
+        for arguments in (
+                [], ['no-such-command'], ['--no-such-flag'], ['run'], ['serve', '--port', 'x'], ['serve', m, '--port', '65536'],
+                ['serve', m, '--port', '-1'], ['serve', m, '-t', '0'], ['score'], ['score', m], ['score', m, '--ids', '1', '--text', 'x'],
+                ['inspect'], ['inspect', m, 'more'], ['inspect', m, '--nothing'], ['tokenize'], ['tokenize', m, 'x', 'y'],
+                ['synth'], ['synth', 'tiny-llama'], ['synth', 'tiny-llama', '/x', '--layers', '-1'], ['pull'], ['pull', 'a', 'b'],
+                ['pull', 'a', '--retries', huge], ['rm'], ['list', 'x'], ['bench'], ['bench', m, '--machine'], ['bench', m, '-r', '0'],
+                ['bench', m, '--depth', 'x'], ['bench', m, '-p', huge], ['run', m, 'x', '-n', '0'], ['run', m, 'x', '-n', huge],
+                ['run', m, 'x', '--temp', '-1'], ['run', m, 'x', '--temp', 'nan'], ['run', m, 'x', '--top-p', '2'],
+                ['run', m, 'x', '--seed', 'x'], ['run', m, 'x', '--think', 'maybe'], ['run', m, 'x', '-t', huge],
+                ['run', m, 'x', '--context', '0'], ['chat', m, 'x'], ['chat', m, '--think', 'maybe']):
+            with self.subTest(arguments=arguments):
+                result = self.r1(*arguments)
+                self.assert_one_line(result, 2)
+                self.assertEqual(result.stdout, '')
+
+
+class Failures(CommandCase):
+    def test_models_that_are_none_are_one_line_and_status_1(self):
+        for command in (['run', None, 'x'], ['chat', None], ['serve', None, '--port', '0'], ['score', None, '--ids', '1'],
+                        ['bench', None], ['inspect', None], ['tokenize', None, 'x']):
+            for model, word in ((self.path('absent.gguf'), 'absent.gguf'), (self.path('nothing'), 'nothing'),
+                                (self.path('empty.gguf'), 'empty.gguf'), ('no-such-name', 'no-such-name'),
+                                ('deepseek-r1:7b', 'r1 pull deepseek-r1:7b'), ('/dev/null', '/dev/null'), ('', ''),
+                                ('../..', '..'), ('a' * 5000, 'aaa'), (__file__, 'commands_test.py')):
+                with self.subTest(command=command[0], model=model[:40]):
+                    result = self.r1(*(model if each is None else each for each in command))
+                    if len(model) < 1000:
+                        self.assert_one_line(result, 1, word)
+                    else:
+                        self.assertEqual(result.returncode, 1)
+                    self.assertEqual(result.stdout, '')
+
+    def test_arguments_that_do_not_fit_the_model_are_one_line_and_status_1(self):
+        m = self.model
+        for arguments, word in (
+                (['run', m, 'word ' * 1000], 'context'), (['run', m, 'x', '--context', str(1 << 26)], 'context'),
+                (['run', m, 'x', '--kv', 'q9'], '--kv'), (['score', m, '--ids', '1,x'], "'x'"), (['score', m, '--ids', '999999'], '999999'),
+                (['score', m, '--ids', '-1'], '-1'), (['score', m, '--ids', ''], 'no tokens'),
+                (['score', m, '--ids', '1', '--logits', '/no/such/folder/x'], '/no/such/folder/x'),
+                (['tokenize', m, '--decode', '999999'], '999999'), (['synth', 'no-shape', self.path('x.gguf')], 'tiny-llama'),
+                (['synth', 'tiny-llama', '/no/such/folder/x.gguf'], '/no/such/folder/x.gguf'),
+                (['synth', 'tiny-llama', self.path('x.gguf'), '--type', 'q99'], 'q99'),
+                (['synth', 'tiny-llama', self.path('x.gguf'), '--layers', '1000000'], '1000000'),
+                (['synth', 'tiny-llama', self.path('nothing')], ''),
+                (['pull', 'no-such-model'], 'no-such-model'), (['pull', '../x'], '../x'), (['rm', 'no-such-model'], 'no-such-model'),
+                (['rm', '../x'], '../x'), (['rm', ''], ''), (['serve'], 'script:FILE'), (['serve', '--engine', 'magic'], 'magic'),
+                (['serve', '--engine', 'script:/no/file'], '/no/file'), (['serve', m, '--host', '0.0.0.0'], '--insecure-no-auth'),
+                (['serve', m, m, '--port', '0'], 'two models'), (['serve', m, '--host', 'nowhere.invalid', '--insecure-no-auth'], 'nowhere.invalid')):
+            with self.subTest(arguments=[argument[:40] for argument in arguments]):
+                if arguments[:3] == ['synth', 'tiny-llama', self.path('nothing')]:
+                    continue  # an empty folder is a fine place for a model
+                result = self.r1(*arguments)
+                self.assert_one_line(result, 1, word)
+
+    def test_a_port_that_is_taken_is_named(self):
+        with socket.socket() as taken:
+            taken.bind(('127.0.0.1', 0))
+            taken.listen()
+            port = str(taken.getsockname()[1])
+            self.assert_one_line(self.r1('serve', self.model, '--port', port), 1, port)
+
+
+class BrokenFiles(CommandCase):
+    """`inspect` and `run` of files that are cut or lie: one line, status 1; never a crash, never much memory."""
+
+    def assert_refused(self, path, *commands):
+        for command in commands or (['inspect'],):
+            result = self.r1(*command[:1], path, *command[1:])
+            self.assert_one_line(result, 1)
+            self.assertEqual(result.stdout, '')
+
+    def test_a_gguf_cut_anywhere(self):
+        with open(self.model, 'rb') as file:
+            whole = file.read()
+        chosen = random.Random(1)
+        cuts = {0, 1, 3, 4, 7, 8, 15, 16, 23, 24, 25, 31, len(whole) - 1, len(whole) // 2}
+        cuts |= {chosen.randrange(24, 20_000) for _ in range(25)} | {chosen.randrange(len(whole)) for _ in range(10)}
+        cut = self.path('cut.gguf')
+        for length in sorted(cuts):
+            with self.subTest(length=length):
+                with open(cut, 'wb') as file:
+                    file.write(whole[:length])
+                self.assert_refused(cut)
+        self.assert_refused(cut, ['run', 'x'], ['tokenize', 'x'], ['score', '--ids', '1'], ['serve'])
+
+    def test_safetensors_cut_anywhere(self):
+        folder = self.path('cut')
+        shutil.copytree(self.hf, folder)
+        weights = os.path.join(folder, 'model.safetensors')
+        size = os.path.getsize(weights)
+        for length in sorted({0, 1, 7, 8, 9, 100, 1000, size // 2, size - 1}, reverse=True):
+            with self.subTest(length=length):
+                os.truncate(weights, length)
+                self.assert_refused(folder, ['inspect'], ['run', 'x'])
+        shutil.copy(os.path.join(self.hf, 'model.safetensors'), weights)
+        for name in ('config.json', 'tokenizer.json'):
+            with open(os.path.join(self.hf, name), 'rb') as file:
+                whole = file.read()
+            with open(os.path.join(folder, name), 'wb') as file:
+                file.write(whole[:len(whole) // 2])
+            self.assert_refused(folder, ['run', 'x'])
+            shutil.copy(os.path.join(self.hf, name), os.path.join(folder, name))
+
+    # A small file, byte by byte: header, one key, tensor infos.
+    def gguf(self, n_tensors=1, n_keys=1, version=3, shape=(32, 4), dtype=0, offset=0, key_type=8, length=5, value=b'llama',
+             key=b'general.architecture', data=b'\0' * 512):
+        text = lambda bytes_: struct.pack('<Q', len(bytes_)) + bytes_
+        head = b'GGUF' + struct.pack('<IQQ', version, n_tensors, n_keys)
+        head += text(key) + struct.pack('<IQ', key_type, length) + value
+        head += text(b'token_embd.weight') + struct.pack('<I', len(shape)) + b''.join(struct.pack('<Q', d) for d in shape)
+        head += struct.pack('<IQ', dtype, offset)
+        return head + b'\0' * (-len(head) % 32) + data
+
+    def test_a_gguf_that_lies(self):
+        path = self.path('lie.gguf')
+        most = 2**64 - 1
+        lies = [dict(n_tensors=most), dict(n_tensors=2**40), dict(n_keys=most), dict(n_keys=2**32), dict(version=0), dict(version=999),
+                dict(shape=(2**63, 2**63)), dict(shape=(2**32, 2**32)), dict(shape=(most,)), dict(shape=(0, 4)),
+                dict(shape=(2**31, 2**31, 2**31, 2**31)), dict(shape=(1,) * 5), dict(shape=(33, 4), dtype=2), dict(dtype=999), dict(dtype=most % 2**32),
+                dict(offset=most - 31), dict(offset=2**62), dict(offset=1), dict(offset=1024), dict(length=most), dict(length=2**40),
+                dict(key_type=99), dict(data=b''), dict(data=b'\0' * 100)]
+        for lie in lies:
+            with self.subTest(lie=lie):
+                with open(path, 'wb') as file:
+                    file.write(self.gguf(**lie))
+                self.assert_refused(path)
+        with open(path, 'wb') as file:
+            file.write(self.gguf())
+        self.assertEqual(self.r1('inspect', path).returncode, 0, 'the file without a lie can be read')
+
+    def test_safetensors_that_lie(self):
+        path = self.path('lie.safetensors')
+        tensor = {'dtype': 'F32', 'shape': [2, 2], 'data_offsets': [0, 16]}
+        for lie in (dict(shape=[2**40, 2**40]), dict(shape=[-1, 2]), dict(shape=[3, 2]), dict(data_offsets=[0, 2**63]), dict(data_offsets=[16, 0]),
+                    dict(data_offsets=[-1, 15]), dict(dtype='F99'), dict(shape='x'), dict(data_offsets=[0, 1e300])):
+            with self.subTest(lie=lie):
+                header = json.dumps({'x': {**tensor, **lie}}).encode()
+                with open(path, 'wb') as file:
+                    file.write(struct.pack('<Q', len(header)) + header + b'\0' * 16)
+                self.assert_refused(path)
+        for length in (2**64 - 1, 2**63, 2**40, 17):
+            with open(path, 'wb') as file:
+                file.write(struct.pack('<Q', length) + b'{}' + b'\0' * 16)
+            self.assert_refused(path)
+
+
+class Stdout(CommandCase):
+    def printing_commands(self):
+        m = self.model
+        return (['inspect', m, '--tensors'], ['inspect', m, '--json'], ['tokenize', m, 'hello'], ['tokenize', m, '--decode', '65'],
+                ['score', m, '--ids', '1,2,3'], ['run', m, 'x', '-n', '3'], ['run', m, 'x', '-n', '3', '--json'], ['list', '--json'],
+                ['bench', '--machine', '-t', '1'], ['--help'], ['run', '--help'], ['--version'])
+
+    def test_a_full_disk_is_one_line_and_status_1(self):
+        for arguments in self.printing_commands():
+            with self.subTest(arguments=arguments), open('/dev/full', 'w') as full:
+                self.assert_one_line(self.r1(*arguments, stdout=full), 1, 'stdout')
+
+    def test_a_reader_that_leaves_is_no_error_message(self):
+        for arguments in self.printing_commands():
+            with self.subTest(arguments=arguments):
+                reader, writer = os.pipe()
+                os.close(reader)
+                result = self.r1(*arguments, stdout=writer)
+                os.close(writer)
+                self.assertIn(result.returncode, (0, 1, -signal.SIGPIPE))
+                self.assertLessEqual(len(result.stderr.splitlines()), 1)
+
+    def test_a_full_disk_behind_a_file_is_one_line_and_status_1(self):
+        self.assert_one_line(self.r1('score', self.model, '--ids', '1,2', '--logits', '/dev/full'), 1, '/dev/full')
+        self.assertEqual(self.r1('score', self.model, '--ids', '1,2', '--logits', '/dev/full').returncode, 1)
+
+
+if __name__ == '__main__':
+    unittest.main()
