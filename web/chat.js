@@ -9,6 +9,7 @@ const kStorageKey = "r1.conversation", kThemeKey = "r1.theme", kModelKey = "r1.m
 
 let conversation = [];
 let running = null;  // {controller, view} while an answer is being written
+let isLeaving = false;  // the page is being closed or loaded again, which breaks the connection
 
 // ---- small things ----------------------------------------------------------------------------------------------------
 
@@ -210,7 +211,7 @@ async function ask() {
       schedule();
     }
   } catch (error) {
-    if (controller.signal.aborted) message.finish = "stopped";
+    if (controller.signal.aborted || isLeaving) message.finish = "stopped";
     else message.problem = explain(error);
   }
   clearInterval(clock);
@@ -296,7 +297,9 @@ toEnd();
 updateComposer();
 loadModels();
 
+addEventListener("beforeunload", () => (isLeaving = true));
 addEventListener("pagehide", save);
+addEventListener("pageshow", () => (isLeaving = false));
 $("theme").addEventListener("click", () => {
   store(kThemeKey, isDark() ? "light" : "dark");
   showTheme();

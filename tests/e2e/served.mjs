@@ -1,0 +1,65 @@
+// served.mjs: for the tests here: starts `r1 serve` on a free port, makes tiny models, and ends what it started.
+// R1 names the binary (default build/release/r1).
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+export const R1 = path.resolve(process.env.R1 ?? path.join(here, "../../build/release/r1"));
+export const chatScript = path.join(here, "scripts/chat.json");
+export const hasNpm = (name) => existsSync(path.join(here, "../node_modules", name, "package.json"));
+export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export function temporaryFolder() {
+  const folder = mkdtempSync(path.join(tmpdir(), "r1_e2e_"));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export function r1(...args) {
+  const done = spawnSync(R1, args, { encoding: "utf8" });
+  if (done.status !== 0) throw new Error(`r1 ${args.join(" ")}: status ${done.status}\n${done.stderr}`);
+  return done.stdout;
+}
+
+export function synthesize(shape, ...args) {
+  const file = path.join(temporaryFolder(), `${shape}.gguf`);
+  r1("synth", shape, file, ...args);
+  return file;
+}
+
+// Whether a model is in the local store.
+export const isStored = (name) =>
+  existsSync(R1) && JSON.parse(r1("list", "--json")).some((model) => model.name === name && model.type !== "unfinished");
+
+// {url, stop(), health(), rss_kb(), n_files()}. stop() expects the server to end by itself, with status 0: under a
+// sanitizer that is also its report of leaks.
+export async function serve(...args) {
+  const child = spawn(R1, ["serve", "--port", "0", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  const ended = new Promise((resolve) => child.on("exit", (code, signal) => resolve(code ?? signal)));
+  process.on("exit", () => child.kill("SIGKILL"));
+  const url = await new Promise((resolve, reject) => {
+    child.stderr.on("data", (bytes) => {
+      said += bytes;
+      const at = said.match(/serving .* on (http:\S+)/);
+      if (at) resolve(at[1]);
+    });
+    ended.then((code) => reject(new Error(`r1 serve ended with ${code}: ${said}`)));
+  });
+  const status = (name) => Number(readFileSync(`/proc/${child.pid}/status`, "utf8").match(`${name}:\\s+(\\d+)`)[1]);
+  return {
+    url,
+    health: async () => (await fetch(`${url}/health`)).json(),
+    rss_kb: () => status("VmRSS"),
+    n_files: () => readdirSync(`/proc/${child.pid}/fd`).length,
+    async stop(signal = "SIGINT") {
+      child.kill(signal);
+      const code = await ended;
+      if (code !== 0) throw new Error(`r1 serve ended with ${code} after ${signal}:\n${said}`);
+      return said;
+    },
+  };
+}
