@@ -11,44 +11,6 @@ namespace {
 
 Tokenizer small_tokenizer() { return Tokenizer::from_vocabulary(small_vocabulary()).value(); }
 
-void append_utf8(std::string& text, std::uint32_t code_point) {
-  const auto byte = [&](std::uint32_t value) { text.push_back(static_cast<char>(value)); };
-  if (code_point < 0x80) return byte(code_point);
-  if (code_point < 0x800) return byte(0xC0 | code_point >> 6), byte(0x80 | (code_point & 0x3F));
-  if (code_point >= 0x10000) {
-    byte(0xF0 | code_point >> 18);
-    byte(0x80 | (code_point >> 12 & 0x3F));
-  } else {
-    byte(0xE0 | code_point >> 12);
-  }
-  byte(0x80 | (code_point >> 6 & 0x3F));
-  byte(0x80 | (code_point & 0x3F));
-}
-
-// Characters of all planes and sizes, words, white space and the names of control tokens.
-std::string random_unicode(Rng& rng, int n) {
-  static const char* const kWords[] = {"hello",      " hello",  "the",      "    ", "\n", "\r\n",
-                                       "<｜User｜>", "<think>", "</think>", "'s",   "123"};
-  std::string text;
-  for (int i = 0; i < n; ++i) {
-    const std::uint64_t choice = rng.below(5);
-    if (choice == 0) {
-      text += kWords[rng.below(std::size(kWords))];
-      continue;
-    }
-    const std::uint32_t limits[] = {0x80, 0x800, 0x10000, 0x110000};
-    const auto code_point = static_cast<std::uint32_t>(rng.below(limits[choice - 1]));
-    if (code_point < 0xD800 || code_point > 0xDFFF) append_utf8(text, code_point);
-  }
-  return text;
-}
-
-std::string random_bytes(Rng& rng, int n) {
-  std::string bytes;
-  for (int i = 0; i < n; ++i) bytes.push_back(static_cast<char>(rng.below(256)));
-  return bytes;
-}
-
 TEST(Tokenizer, DecodeGivesBackWhatWasEncoded) {
   for (int kind = 0; kind < kPreTokenizerKindCount; ++kind) {
     Vocabulary vocabulary = small_vocabulary();
