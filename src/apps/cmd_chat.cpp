@@ -151,11 +151,15 @@ class Conversation {
   void print_counts(const Answer& got) const {
     const double deepseek_usd = static_cast<double>(kDeepSeekR1Prices.cost_nanousd(got.usage)) * 1e-9;
     const double o1_usd = static_cast<double>(kOpenAiO1Prices.cost_nanousd(got.usage)) * 1e-9;
-    fmt::print(stderr,
-               "{}{} tokens, {:.1f} tokens/s, first after {:.2f} s{} | at R1's price ${:.6f}, at o1's ${:.6f}{}\n",
-               terminal_ ? "\033[2m" : "", got.usage.completion_tokens, got.tokens_per_second(),
-               got.seconds_to_first_token, got.reason == FinishReason::kLength ? ", the context is full" : "",
-               deepseek_usd, o1_usd, terminal_ ? "\033[0m" : "");
+    fmt::print(
+        stderr, "{}{} tokens, {:.1f} tokens/s, first after {:.2f} s{} | at R1's price ${:.6f}, at o1's ${:.6f}{}\n",
+        terminal_ ? "\033[2m" : "", got.usage.completion_tokens, got.tokens_per_second(), got.seconds_to_first_token,
+        got.reason == FinishReason::kLength ? why_cut(got) : "", deepseek_usd, o1_usd, terminal_ ? "\033[0m" : "");
+  }
+
+  const char* why_cut(const Answer& got) const {
+    const bool by_limit = options_.max_tokens > 0 && got.usage.completion_tokens >= options_.max_tokens;
+    return by_limit ? ", cut at the limit of -n" : ", the context is full";
   }
 
   Options options_;

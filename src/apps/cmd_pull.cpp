@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
+#include "apps/number_between.h"
 #include "apps/pull.h"
 #include "apps/store.h"
 #include "base/json.h"
@@ -55,7 +56,7 @@ void add_pull(CLI::App& app, Action& action) {
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
   command->add_option("--retry-wait", arguments->retry_wait_s, "seconds before the first retry; doubles up to 30")
-      ->check(CLI::Range(0.0, 30.0))
+      ->check(number_between(0, 30))
       ->capture_default_str();
   command
       ->add_option("--stall-timeout", arguments->download.stall_timeout_s, "seconds without bytes that end an attempt")

@@ -9,6 +9,7 @@
 
 #include "apps/commands.h"
 #include "apps/loaded_model.h"
+#include "apps/standard_streams.h"
 #include "serve/api_server.h"
 #include "serve/http_server.h"
 #include "serve/script_model.h"
@@ -47,7 +48,7 @@ Status load_models(const Options& options, Served& served) {
                  "which model? `r1 list` shows those in the store; --engine script:FILE needs none"};
   }
   for (const std::string& model : options.models) {
-    std::fprintf(stderr, "r1: loading %s\n", model.c_str());
+    std::fprintf(stderr, "r1: loading %s\n", on_one_line(model).c_str());
     R1_TRY(std::unique_ptr<LoadedModel> loaded, LoadedModel::load(model, options.flags));
     served.models.push_back({.name = loaded->name(),
                              .engine = &loaded->engine(),
@@ -94,7 +95,7 @@ Status serve(const Options& options) {
   for (const ServedModel& model : served.models) names += (names.empty() ? "" : ", ") + model.name;
   const bool is_ipv6 = options.http.host.find(':') != std::string::npos;
   std::fprintf(stderr, is_ipv6 ? "r1: serving %s on http://[%s]:%d\n" : "r1: serving %s on http://%s:%d\n",
-               names.c_str(), options.http.host.c_str(), server->port());
+               on_one_line(names).c_str(), options.http.host.c_str(), server->port());
   server->run();
   return {};
 }

@@ -22,12 +22,8 @@ constexpr std::initializer_list<AddCommand> kCommands = {
     add_tokenize, add_synth, add_pull,  add_list,  add_rm,
 };
 
-// One line, whatever a message quotes: names come from files and command lines, and may hold newlines, or escapes that
-// would command the terminal.
 void complain(std::string_view message, std::string_view advice = "") {
-  std::string line = "r1: ";
-  for (const char c : message) line += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
-  line.append(advice).append("\n");
+  const std::string line = "r1: " + on_one_line(message) + std::string(advice) + "\n";
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 

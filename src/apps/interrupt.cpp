@@ -21,10 +21,10 @@ void count_press(int signal) {
 
 InterruptScope::InterruptScope() {
   g_presses = 0;
-  std::signal(SIGINT, count_press);
+  before_ = std::signal(SIGINT, count_press);
 }
 
-InterruptScope::~InterruptScope() { std::signal(SIGINT, SIG_DFL); }
+InterruptScope::~InterruptScope() { std::signal(SIGINT, before_); }
 
 bool InterruptScope::pressed() const { return g_presses > 0; }
 

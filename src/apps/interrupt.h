@@ -4,7 +4,7 @@
 
 namespace r1 {
 
-// While one lives, SIGINT is counted instead of ending the program.
+// While one lives, SIGINT is counted instead of doing what it did before.
 class InterruptScope {
  public:
   InterruptScope();
@@ -13,6 +13,9 @@ class InterruptScope {
   InterruptScope& operator=(const InterruptScope&) = delete;
 
   bool pressed() const;  // since the scope began
+
+ private:
+  void (*before_)(int);
 };
 
 }  // namespace r1

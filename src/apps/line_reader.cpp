@@ -17,6 +17,7 @@ struct LineReader::Terminal {
   History* history = nullptr;
   std::string history_path, prompt;
   bool interrupted = false;
+  void (*interrupt_before)(int) = SIG_DFL;
 };
 
 namespace {
@@ -43,6 +44,8 @@ LineReader::LineReader(std::string history_path) {
     std::raise(SIGTSTP);  // libedit's handler gives the terminal back first
     return CC_REDISPLAY;
   };
+  // Ctrl-C a moment before the terminal is set up for a line would still be a signal.
+  terminal_->interrupt_before = std::signal(SIGINT, SIG_IGN);
   terminal_->history_path = std::move(history_path);
   terminal_->editor = el_init("r1", stdin, stdout, stderr);
   terminal_->history = history_init();
@@ -68,6 +71,7 @@ LineReader::~LineReader() {
   if (!terminal_->history_path.empty()) history(terminal_->history, &event, H_SAVE, terminal_->history_path.c_str());
   history_end(terminal_->history);
   el_end(terminal_->editor);
+  std::signal(SIGINT, terminal_->interrupt_before);
 }
 
 std::optional<std::string> LineReader::read(const std::string& prompt) {

@@ -2,32 +2,21 @@
 #include "apps/sampling_flags.h"
 
 #include <random>
-#include <string>
 
-#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "apps/number_between.h"
+
 namespace r1 {
-namespace {
-
-// CLI::Range lets "nan" pass.
-CLI::Validator between(double low, double high) {
-  const auto problem = [=](const std::string& text) {
-    double value = 0;
-    const bool fits = CLI::detail::lexical_cast(text, value) && value >= low && value <= high;
-    return fits ? std::string() : fmt::format("{} is not a number from {} to {}", text, low, high);
-  };
-  return {problem, fmt::format("{} to {}", low, high)};
-}
-
-}  // namespace
 
 void SamplingFlags::add_to(CLI::App& command) {
-  command.add_option("--temp", temperature, "temperature; 0 is greedy")->check(between(0, 10));
-  command.add_option("--top-p", top_p, "smallest set of tokens with this probability")->check(between(0, 1));
+  command.add_option("--temp", temperature, "temperature; 0 is greedy")->check(number_between(0, 10));
+  command.add_option("--top-p", top_p, "smallest set of tokens with this probability")->check(number_between(0, 1));
   command.add_option("--top-k", top_k, "the k likeliest tokens; 0: all")->check(CLI::Range(0, 1 << 24));
-  command.add_option("--min-p", min_p, "tokens with this share of the best one's probability")->check(between(0, 1));
-  command.add_option("--repetition-penalty", repetition_penalty, "above 1: repeat less")->check(between(0.1, 10));
+  command.add_option("--min-p", min_p, "tokens with this share of the best one's probability")
+      ->check(number_between(0, 1));
+  command.add_option("--repetition-penalty", repetition_penalty, "above 1: repeat less")
+      ->check(number_between(0.1, 10));
   command.add_option("--seed", seed, "same seed, same text");
 }
 

@@ -1,6 +1,7 @@
 // standard_streams.cpp: a full disk behind stdout is an Error, not silence.
 #include "apps/standard_streams.h"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace r1 {
@@ -16,6 +17,13 @@ Result<std::string> read_stdin() {
 Status write_stdout(std::string_view bytes) {
   std::fwrite(bytes.data(), 1, bytes.size(), stdout);
   return flush_stdout();
+}
+
+std::string on_one_line(std::string_view text) {
+  std::string line(text);
+  std::replace_if(
+      line.begin(), line.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+  return line;
 }
 
 Status flush_stdout() {

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import termios
 import time
 import unittest
 
@@ -49,6 +50,14 @@ class Terminal:
             self.seen += got
             self.all += got
 
+    def expect_prompt(self, prompt=PROMPT):
+        """Waits until the program edits a line: a key that comes earlier is the terminal's own."""
+        self.expect(re.escape(prompt))
+        deadline = time.monotonic() + 60
+        while termios.tcgetattr(self.fd)[3] & termios.ICANON:
+            assert time.monotonic() < deadline, 'the prompt came, but no line is edited'
+            time.sleep(0.001)
+
     def end(self, seconds=60):
         """The status with which the program ends by itself."""
         deadline = time.monotonic() + seconds
@@ -80,7 +89,8 @@ class ChatCase(unittest.TestCase):
         cls.model = os.path.join(cls.folder, 'qwen2.gguf')
         cls.thinker = os.path.join(cls.folder, 'thinker.gguf')
         cls.slow = os.path.join(cls.folder, 'slow.gguf')
-        for arguments in (['tiny-qwen2', cls.model], ['tiny-deepseek', cls.thinker], ['tiny-llama', cls.slow, '--layers', '60']):
+        for arguments in (['tiny-qwen2', cls.model], ['tiny-deepseek', cls.thinker],
+                          ['tiny-llama', cls.slow, '--layers', '60']):
             subprocess.run([R1, 'synth', *arguments], check=True, capture_output=True)
 
     def setUp(self):
@@ -91,11 +101,11 @@ class ChatCase(unittest.TestCase):
         terminal = Terminal(['chat', model or self.model, '-t', '1', '--seed', '1', *arguments], self.environment)
         self.addCleanup(terminal.kill)
         terminal.expect('/help lists commands')
-        terminal.expect(PROMPT)
+        terminal.expect_prompt()
         return terminal
 
-    def piped(self, text, *arguments, model=None):
-        return subprocess.run([R1, 'chat', model or self.model, '-t', '1', '--temp', '0', *arguments], input=text.encode(),
+    def piped(self, text, *arguments):
+        return subprocess.run([R1, 'chat', self.model, '-t', '1', '--temp', '0', *arguments], input=text.encode(),
                               env=self.environment, capture_output=True, timeout=120)
 
 
@@ -103,7 +113,7 @@ class AtATerminal(ChatCase):
     def say(self, terminal, text):
         terminal.type(text + '\n')
         counts = terminal.expect(COUNTS)
-        terminal.expect(PROMPT)
+        terminal.expect_prompt()
         return int(counts[1])
 
     def test_answers_and_leaves(self):
@@ -117,12 +127,12 @@ class AtATerminal(ChatCase):
     def test_takes_texts_of_several_lines(self):
         terminal = self.chat('-n', '3')
         terminal.type('first \\\n')
-        terminal.expect(re.escape(MORE))
+        terminal.expect_prompt(MORE)
         self.say(terminal, 'second')
         terminal.type('"""one\n')
-        terminal.expect(re.escape(MORE))
+        terminal.expect_prompt(MORE)
         terminal.type('two\n')
-        terminal.expect(re.escape(MORE))
+        terminal.expect_prompt(MORE)
         self.say(terminal, 'three"""')
 
     def test_control_c_stops_an_answer_and_not_the_conversation(self):
@@ -131,7 +141,7 @@ class AtATerminal(ChatCase):
         terminal.expect('ever\r?\n.')
         terminal.type('\x03')
         self.assertLess(int(terminal.expect(COUNTS)[1]), 450)
-        terminal.expect(PROMPT)
+        terminal.expect_prompt()
         terminal.type('/bye\n')
         self.assertEqual(terminal.end(), 0)
 
@@ -141,13 +151,13 @@ class AtATerminal(ChatCase):
         terminal.expect('not meant')
         terminal.type('\x03')
         terminal.expect('Ctrl-D leaves')
-        terminal.expect(PROMPT)
+        terminal.expect_prompt()
         for unfinished in ('not meant \\\n', '"""not meant\n'):
             terminal.type(unfinished)
-            terminal.expect(re.escape(MORE))
+            terminal.expect_prompt(MORE)
             terminal.type('neither\x03')
             terminal.expect('Ctrl-D leaves')
-            terminal.expect(PROMPT)
+            terminal.expect_prompt()
         self.say(terminal, 'hello')
         terminal.type('/bye\n')
         self.assertEqual(terminal.end(), 0)
@@ -161,7 +171,7 @@ class AtATerminal(ChatCase):
         terminal.expect('something special')
         terminal.type('\n')
         terminal.expect(COUNTS)
-        terminal.expect(PROMPT)
+        terminal.expect_prompt()
         terminal.type('/bye\n')
         terminal.end()
         again = self.chat('-n', '3')
@@ -170,27 +180,27 @@ class AtATerminal(ChatCase):
 
     def test_commands(self):
         terminal = self.chat('-n', '8', model=self.thinker)
-        for typed, shown in (('/help', '/retry'), ('/?', '/retry'), ('/nonsense', r'unknown command /nonsense \(/help\)'),
-                             ('/think loud', 'show, fold or hide')):
+        for typed, shown in (('/help', '/retry'), ('/?', '/retry'), ('/think loud', 'show, fold or hide'),
+                             ('/nonsense', r'unknown command /nonsense \(/help\)')):
             terminal.type(typed + '\n')
             terminal.expect(shown)
-            terminal.expect(PROMPT)
+            terminal.expect_prompt()
         self.say(terminal, 'think')
         terminal.type('/think fold\n')
-        terminal.expect(PROMPT)
+        terminal.expect_prompt()
         terminal.type('think\n')
         terminal.expect('thinking: 1 tokens?')
         terminal.expect(r'thought \d+ tokens')
         terminal.expect(COUNTS)
-        terminal.expect(PROMPT)
+        terminal.expect_prompt()
         terminal.type('/retry\n')
         terminal.expect(COUNTS)
-        terminal.expect(PROMPT)
+        terminal.expect_prompt()
         for typed in ('/thought', '/clear', '/system Be brief.', '/think hide'):
             terminal.type(typed + '\n')
-            terminal.expect(PROMPT)
+            terminal.expect_prompt()
         terminal.type('/retry\n')  # nothing to answer again
-        terminal.expect(PROMPT)
+        terminal.expect_prompt()
         self.say(terminal, 'hello')
         terminal.type('/bye\n')
         self.assertEqual(terminal.end(), 0)
@@ -199,13 +209,13 @@ class AtATerminal(ChatCase):
         terminal = self.chat('-n', '3')
         terminal.type('"""' + '\n'.join(['x' * 60] * 20) + '"""\n')
         terminal.expect(r'r1: the prompt has \d+ tokens')
-        terminal.expect(PROMPT)
+        terminal.expect_prompt()
         self.say(terminal, 'hello')
 
 
 class FromAProgram(ChatCase):
     def test_stdout_has_the_answers_alone(self):
-        one = self.piped(b'hello\n'.decode(), '-n', '5')
+        one = self.piped('hello\n', '-n', '5')
         self.assertEqual(one.returncode, 0, one.stderr)
         self.assertNotIn(b'>>>', one.stdout)
         self.assertNotIn(b'\x1b', one.stdout)
@@ -229,16 +239,21 @@ class Run(ChatCase):
         terminal.type('\x03')
         self.assertIn(terminal.end(), (0, 130, -signal.SIGINT))
 
+    def run_once(self, model, *arguments, **kwargs):
+        kwargs = {'stdin': subprocess.DEVNULL, **kwargs} if 'input' not in kwargs else kwargs
+        return subprocess.run([R1, 'run', model, *arguments], env=self.environment, capture_output=True, check=True,
+                              timeout=120, **kwargs).stdout
+
     def test_the_prompt_may_come_from_stdin(self):
-        run = lambda *arguments, **kwargs: subprocess.run(
-            [R1, 'run', self.model, *arguments, '-n', '5', '--temp', '0', '-t', '1'], env=self.environment, capture_output=True, check=True, **kwargs).stdout
-        self.assertEqual(run(input=b'hello'), run('hello', stdin=subprocess.DEVNULL))
-        self.assertEqual(run('-', input=b'hello'), run('hello', stdin=subprocess.DEVNULL))
+        few = ['-n', '5', '--temp', '0']
+        expected = self.run_once(self.model, 'hello', *few)
+        self.assertEqual(self.run_once(self.model, *few, input=b'hello'), expected)
+        self.assertEqual(self.run_once(self.model, '-', *few, input=b'hello'), expected)
 
     def test_the_same_text_with_any_number_of_threads(self):
         for model in (self.model, self.thinker):
-            texts = {subprocess.run([R1, 'run', model, 'Tell me a story', '-n', '60', '--seed', '5', '--temp', '1', '-t', threads],
-                                    env=self.environment, capture_output=True, check=True).stdout for threads in '123'}
+            texts = {self.run_once(model, 'Tell me a story', '-n', '60', '--seed', '5', '--temp', '1', '-t', threads)
+                     for threads in '123'}
             self.assertEqual(len(texts), 1, texts)
             self.assertGreater(len(texts.pop()), 20)
 

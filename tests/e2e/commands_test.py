@@ -35,7 +35,7 @@ class CommandCase(unittest.TestCase):
         # HOME: no store of the one who runs the tests.
         environment = {**os.environ, 'R1_HOME': os.path.join(self.folder, 'home'), 'LC_ALL': 'C.UTF-8'}
         kwargs = {'stdin': subprocess.DEVNULL, 'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, **kwargs}
-        return subprocess.run([R1, *map(str, arguments)], env=environment, text=True, errors='replace', timeout=120, **kwargs)
+        return subprocess.run([R1, *arguments], env=environment, text=True, errors='replace', timeout=120, **kwargs)
 
     def assert_one_line(self, result, status, *words):
         what = f'{result.args}: status {result.returncode}, {result.stderr!r}'
@@ -78,61 +78,93 @@ class Help(CommandCase):
 
 
 class WrongUsage(CommandCase):
+    # One command a line: MODEL is a model that works, HUGE a number that fits nowhere.
+    TABLE = """
+        no-such-command
+        --no-such-flag
+        run
+        run MODEL x -n 0
+        run MODEL x -n HUGE
+        run MODEL x -t HUGE
+        run MODEL x --temp -1
+        run MODEL x --temp nan
+        run MODEL x --top-p 2
+        run MODEL x --min-p nan
+        run MODEL x --seed x
+        run MODEL x --think maybe
+        run MODEL x --context 0
+        chat MODEL x
+        chat MODEL --think maybe
+        serve --port x
+        serve MODEL --port 65536
+        serve MODEL --port -1
+        serve MODEL -t 0
+        score
+        score MODEL
+        score MODEL --ids 1 --text x
+        bench
+        bench MODEL --machine
+        bench MODEL -r 0
+        bench MODEL -p HUGE
+        bench MODEL --depth x
+        inspect
+        inspect MODEL more
+        inspect MODEL --nothing
+        tokenize
+        tokenize MODEL x y
+        synth
+        synth tiny-llama
+        synth tiny-llama /x --layers -1
+        pull
+        pull a b
+        pull a --retries HUGE
+        pull a --retry-wait nan
+        list x
+        rm"""
+
     def test_is_one_line_and_status_2(self):
-        m, huge = self.model, '9' * 30
-        for arguments in (
-                [], ['no-such-command'], ['--no-such-flag'], ['run'], ['serve', '--port', 'x'], ['serve', m, '--port', '65536'],
-                ['serve', m, '--port', '-1'], ['serve', m, '-t', '0'], ['score'], ['score', m], ['score', m, '--ids', '1', '--text', 'x'],
-                ['inspect'], ['inspect', m, 'more'], ['inspect', m, '--nothing'], ['tokenize'], ['tokenize', m, 'x', 'y'],
-                ['synth'], ['synth', 'tiny-llama'], ['synth', 'tiny-llama', '/x', '--layers', '-1'], ['pull'], ['pull', 'a', 'b'],
-                ['pull', 'a', '--retries', huge], ['rm'], ['list', 'x'], ['bench'], ['bench', m, '--machine'], ['bench', m, '-r', '0'],
-                ['bench', m, '--depth', 'x'], ['bench', m, '-p', huge], ['run', m, 'x', '-n', '0'], ['run', m, 'x', '-n', huge],
-                ['run', m, 'x', '--temp', '-1'], ['run', m, 'x', '--temp', 'nan'], ['run', m, 'x', '--top-p', '2'],
-                ['run', m, 'x', '--seed', 'x'], ['run', m, 'x', '--think', 'maybe'], ['run', m, 'x', '-t', huge],
-                ['run', m, 'x', '--context', '0'], ['chat', m, 'x'], ['chat', m, '--think', 'maybe']):
-            with self.subTest(arguments=arguments):
-                result = self.r1(*arguments)
+        self.assert_one_line(self.r1(), 2)
+        for line in self.TABLE.split('\n')[1:]:
+            with self.subTest(line=line.strip()):
+                result = self.r1(*line.replace('MODEL', self.model).replace('HUGE', '9' * 30).split())
                 self.assert_one_line(result, 2)
                 self.assertEqual(result.stdout, '')
 
 
 class Failures(CommandCase):
     def test_models_that_are_none_are_one_line_and_status_1(self):
-        for command in (['run', None, 'x'], ['chat', None], ['serve', None, '--port', '0'], ['score', None, '--ids', '1'],
-                        ['bench', None], ['inspect', None], ['tokenize', None, 'x']):
-            for model, word in ((self.path('absent.gguf'), 'absent.gguf'), (self.path('nothing'), 'nothing'),
-                                (self.path('empty.gguf'), 'empty.gguf'), ('no-such-name', 'no-such-name'),
-                                ('deepseek-r1:7b', 'r1 pull deepseek-r1:7b'), ('/dev/null', '/dev/null'), ('', ''),
-                                ('../..', '..'), ('a' * 5000, 'aaa'), (__file__, 'commands_test.py')):
-                with self.subTest(command=command[0], model=model[:40]):
-                    result = self.r1(*(model if each is None else each for each in command))
-                    if len(model) < 1000:
-                        self.assert_one_line(result, 1, word)
-                    else:
-                        self.assertEqual(result.returncode, 1)
+        models = {self.path(name): name for name in ('absent.gguf', 'nothing', 'empty.gguf')}
+        models |= {'no-such-name': 'no-such-name', 'deepseek-r1:7b': 'r1 pull deepseek-r1:7b', '/dev/null': '/dev/null',
+                   '../..': '..', '': '', 'a\nb': 'a b', __file__: 'commands_test.py'}
+        for command in ('run MODEL x', 'chat MODEL', 'serve MODEL --port 0', 'score MODEL --ids 1', 'bench MODEL',
+                        'inspect MODEL', 'tokenize MODEL x'):
+            for model, word in models.items():
+                with self.subTest(command=command, model=model):
+                    result = self.r1(*(model if each == 'MODEL' else each for each in command.split()))
+                    self.assert_one_line(result, 1, word)
                     self.assertEqual(result.stdout, '')
+            self.assertEqual(self.r1(*command.replace('MODEL', 'a' * 5000).split()).returncode, 1)
 
-    def test_arguments_that_do_not_fit_the_model_are_one_line_and_status_1(self):
-        m = self.model
-        for arguments, word in (
-                (['run', m, 'word ' * 1000], 'context'), (['run', m, 'x', '--context', str(1 << 26)], 'context'),
-                (['run', m, 'x', '--kv', 'q9'], '--kv'), (['score', m, '--ids', '1,x'], "'x'"), (['score', m, '--ids', '999999'], '999999'),
-                (['score', m, '--ids', '-1'], '-1'), (['score', m, '--ids', ''], 'no tokens'),
-                (['score', m, '--ids', '1', '--logits', '/no/such/folder/x'], '/no/such/folder/x'),
-                (['tokenize', m, '--decode', '999999'], '999999'), (['synth', 'no-shape', self.path('x.gguf')], 'tiny-llama'),
-                (['synth', 'tiny-llama', '/no/such/folder/x.gguf'], '/no/such/folder/x.gguf'),
-                (['synth', 'tiny-llama', self.path('x.gguf'), '--type', 'q99'], 'q99'),
-                (['synth', 'tiny-llama', self.path('x.gguf'), '--layers', '1000000'], '1000000'),
-                (['synth', 'tiny-llama', self.path('nothing')], ''),
-                (['pull', 'no-such-model'], 'no-such-model'), (['pull', '../x'], '../x'), (['rm', 'no-such-model'], 'no-such-model'),
-                (['rm', '../x'], '../x'), (['rm', ''], ''), (['serve'], 'script:FILE'), (['serve', '--engine', 'magic'], 'magic'),
-                (['serve', '--engine', 'script:/no/file'], '/no/file'), (['serve', m, '--host', '0.0.0.0'], '--insecure-no-auth'),
-                (['serve', m, m, '--port', '0'], 'two models'), (['serve', m, '--host', 'nowhere.invalid', '--insecure-no-auth'], 'nowhere.invalid')):
-            with self.subTest(arguments=[argument[:40] for argument in arguments]):
-                if arguments[:3] == ['synth', 'tiny-llama', self.path('nothing')]:
-                    continue  # an empty folder is a fine place for a model
-                result = self.r1(*arguments)
-                self.assert_one_line(result, 1, word)
+    # A command, and what its message must name. MODEL is one that works, FILE a place where a file may be made.
+    TABLE = (
+        ('run MODEL LONG', 'context'), ('run MODEL x --context 67108864', '67108864'), ('run MODEL x --kv q9', '--kv'),
+        ('score MODEL --ids 1,x', "'x'"), ('score MODEL --ids 999999', '999999'), ('score MODEL --ids -1', '-1'),
+        ('score MODEL --ids EMPTY', 'no tokens'), ('score MODEL --ids 1 --logits /no/such/folder', '/no/such/folder'),
+        ('tokenize MODEL --decode 999999', '999999'),
+        ('synth no-shape FILE', 'tiny-llama'), ('synth tiny-llama /no/such/folder/x.gguf', '/no/such/folder/x.gguf'),
+        ('synth tiny-llama FILE --type q99', 'q99'), ('synth tiny-llama FILE --layers 1000000', '1000000'),
+        ('pull no-such-model', 'no-such-model'), ('pull ../x', '../x'),
+        ('rm no-such-model', 'no-such-model'), ('rm ../x', '../x'), ('rm EMPTY', ''),
+        ('serve', 'script:FILE'), ('serve --engine magic', 'magic'), ('serve --engine script:/no/file', '/no/file'),
+        ('serve MODEL --host 0.0.0.0', '--insecure-no-auth'), ('serve MODEL MODEL --port 0', 'two models'),
+        ('serve MODEL --host nowhere.invalid --insecure-no-auth', 'nowhere.invalid'),
+    )
+
+    def test_arguments_that_do_not_fit_are_one_line_and_status_1(self):
+        words = {'MODEL': self.model, 'FILE': self.path('x.gguf'), 'LONG': 'word ' * 1000, 'EMPTY': ''}
+        for command, word in self.TABLE:
+            with self.subTest(command=command):
+                self.assert_one_line(self.r1(*(words.get(each, each) for each in command.split())), 1, word)
 
     def test_a_port_that_is_taken_is_named(self):
         with socket.socket() as taken:
@@ -183,24 +215,26 @@ class BrokenFiles(CommandCase):
             self.assert_refused(folder, ['run', 'x'])
             shutil.copy(os.path.join(self.hf, name), os.path.join(folder, name))
 
-    # A small file, byte by byte: header, one key, tensor infos.
-    def gguf(self, n_tensors=1, n_keys=1, version=3, shape=(32, 4), dtype=0, offset=0, key_type=8, length=5, value=b'llama',
-             key=b'general.architecture', data=b'\0' * 512):
+    def gguf(self, n_tensors=1, n_keys=1, version=3, shape=(32, 4), dtype=0, offset=0, key_type=8, length=5,
+             data=b'\0' * 512):
+        """A small file, byte by byte: header, one key, one tensor."""
         text = lambda bytes_: struct.pack('<Q', len(bytes_)) + bytes_
         head = b'GGUF' + struct.pack('<IQQ', version, n_tensors, n_keys)
-        head += text(key) + struct.pack('<IQ', key_type, length) + value
-        head += text(b'token_embd.weight') + struct.pack('<I', len(shape)) + b''.join(struct.pack('<Q', d) for d in shape)
+        head += text(b'general.architecture') + struct.pack('<IQ', key_type, length) + b'llama'
+        head += text(b'token_embd.weight') + struct.pack(f'<I{len(shape)}Q', len(shape), *shape)
         head += struct.pack('<IQ', dtype, offset)
         return head + b'\0' * (-len(head) % 32) + data
 
     def test_a_gguf_that_lies(self):
         path = self.path('lie.gguf')
         most = 2**64 - 1
-        lies = [dict(n_tensors=most), dict(n_tensors=2**40), dict(n_keys=most), dict(n_keys=2**32), dict(version=0), dict(version=999),
-                dict(shape=(2**63, 2**63)), dict(shape=(2**32, 2**32)), dict(shape=(most,)), dict(shape=(0, 4)),
-                dict(shape=(2**31, 2**31, 2**31, 2**31)), dict(shape=(1,) * 5), dict(shape=(33, 4), dtype=2), dict(dtype=999), dict(dtype=most % 2**32),
-                dict(offset=most - 31), dict(offset=2**62), dict(offset=1), dict(offset=1024), dict(length=most), dict(length=2**40),
-                dict(key_type=99), dict(data=b''), dict(data=b'\0' * 100)]
+        lies = [
+            dict(n_tensors=most), dict(n_tensors=2**40), dict(n_keys=most), dict(n_keys=2**32),
+            dict(version=0), dict(version=999), dict(key_type=99), dict(length=most), dict(length=2**40),
+            dict(shape=(2**63, 2**63)), dict(shape=(2**32, 2**32)), dict(shape=(most,)), dict(shape=(0, 4)),
+            dict(shape=(2**31,) * 4), dict(shape=(1,) * 5), dict(shape=(33, 4), dtype=2),
+            dict(dtype=999), dict(dtype=2**32 - 1), dict(data=b''), dict(data=b'\0' * 100),
+            dict(offset=most - 31), dict(offset=2**62), dict(offset=1), dict(offset=1024)]
         for lie in lies:
             with self.subTest(lie=lie):
                 with open(path, 'wb') as file:
@@ -213,8 +247,9 @@ class BrokenFiles(CommandCase):
     def test_safetensors_that_lie(self):
         path = self.path('lie.safetensors')
         tensor = {'dtype': 'F32', 'shape': [2, 2], 'data_offsets': [0, 16]}
-        for lie in (dict(shape=[2**40, 2**40]), dict(shape=[-1, 2]), dict(shape=[3, 2]), dict(data_offsets=[0, 2**63]), dict(data_offsets=[16, 0]),
-                    dict(data_offsets=[-1, 15]), dict(dtype='F99'), dict(shape='x'), dict(data_offsets=[0, 1e300])):
+        for lie in (dict(shape=[2**40, 2**40]), dict(shape=[-1, 2]), dict(shape=[3, 2]), dict(shape='x'),
+                    dict(data_offsets=[0, 2**63]), dict(data_offsets=[16, 0]), dict(data_offsets=[-1, 15]),
+                    dict(data_offsets=[0, 1e300]), dict(dtype='F99')):
             with self.subTest(lie=lie):
                 header = json.dumps({'x': {**tensor, **lie}}).encode()
                 with open(path, 'wb') as file:
@@ -228,10 +263,10 @@ class BrokenFiles(CommandCase):
 
 class Stdout(CommandCase):
     def printing_commands(self):
-        m = self.model
-        return (['inspect', m, '--tensors'], ['inspect', m, '--json'], ['tokenize', m, 'hello'], ['tokenize', m, '--decode', '65'],
-                ['score', m, '--ids', '1,2,3'], ['run', m, 'x', '-n', '3'], ['run', m, 'x', '-n', '3', '--json'], ['list', '--json'],
-                ['bench', '--machine', '-t', '1'], ['--help'], ['run', '--help'], ['--version'])
+        commands = ('inspect MODEL --tensors', 'inspect MODEL --json', 'tokenize MODEL hello', 'run MODEL x -n 3 --json',
+                    'tokenize MODEL --decode 65', 'score MODEL --ids 1,2,3', 'run MODEL x -n 3', 'list --json',
+                    'bench --machine -t 1', '--help', 'run --help', '--version')
+        return [command.replace('MODEL', self.model).split() for command in commands]
 
     def test_a_full_disk_is_one_line_and_status_1(self):
         for arguments in self.printing_commands():
