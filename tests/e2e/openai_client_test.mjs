@@ -1,6 +1,7 @@
 // openai_client_test.mjs: what a program sees that talks to `r1 serve` through OpenAI's own client for Node, with an
 // engine that plays a script, with tiny models of random weights, and with SmolLM2 when it is in the local store.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 
 import { chatScript, hasNpm, isStored, r1, serve, sleep, synthesize } from "./served.mjs";
@@ -47,7 +48,8 @@ function withServer(start) {
   before(async () => {
     at.server = await start();
     at.client = new OpenAI({ baseURL: `${at.server.url}/v1`, apiKey: "none", maxRetries: 0 });
-    at.chat = (content, more = {}) => at.client.chat.completions.create({ model: at.model, messages: said(content), ...more });
+    at.create = (more) => at.client.chat.completions.create({ model: at.model, ...more });
+    at.chat = (content, more = {}) => at.create({ messages: said(content), ...more });
     at.model = (await at.client.models.list()).data[0].id;
   });
   after(() => at.server?.stop());
@@ -126,13 +128,14 @@ function laws(at) {
     });
     await assert.rejects(at.chat("hi", { temperature: 3 }), OpenAI.UnprocessableEntityError);
     await assert.rejects(at.chat("hi", { temperature: "warm" }), OpenAI.BadRequestError);
-    await assert.rejects(at.client.chat.completions.create({ model: at.model }), OpenAI.BadRequestError);
+    await assert.rejects(at.create({}), OpenAI.BadRequestError);
     await assert.rejects(at.client.models.retrieve("nobody"), OpenAI.NotFoundError);
     await assert.rejects(at.client.get("/nowhere"), OpenAI.NotFoundError);
   });
 
   test("the older completions API continues a text", async () => {
-    const { choices, usage } = await at.client.completions.create({ model: at.model, prompt: "Once upon", max_tokens: 4, temperature: 0 });
+    const request = { model: at.model, prompt: "Once upon", max_tokens: 4, temperature: 0 };
+    const { choices, usage } = await at.client.completions.create(request);
     assert.equal(typeof choices[0].text, "string");
     assert.ok(usage.completion_tokens <= 4);
   });
@@ -192,9 +195,10 @@ function modelLaws(at) {
 
   test("a conversation goes on, and what was said before is found in the cache", async () => {
     const messages = said("The number to remember is seven, and there is a long story about it. ".repeat(4));
-    const first = await at.client.chat.completions.create({ model: at.model, messages, max_tokens: 6, temperature: 0 });
-    const more = [...messages, { role: "assistant", content: first.choices[0].message.content || "Yes." }, ...said("Which one?")];
-    const second = await at.client.chat.completions.create({ model: at.model, messages: more, max_tokens: 6, temperature: 0 });
+    const few = { max_tokens: 6, temperature: 0 };
+    const first = await at.create({ messages, ...few });
+    const answer = { role: "assistant", content: first.choices[0].message.content || "Yes." };
+    const second = await at.create({ messages: [...messages, answer, ...said("Which one?")], ...few });
     const { prompt_tokens, prompt_tokens_details, prompt_cache_hit_tokens, prompt_cache_miss_tokens } = second.usage;
     assert.ok(prompt_tokens_details.cached_tokens > 0);
     assert.equal(prompt_cache_hit_tokens, prompt_tokens_details.cached_tokens);
@@ -272,6 +276,14 @@ describe("SmolLM2", { skip: skip || (isStored(name) ? false : `${name} is not in
   });
   laws(at);
   modelLaws(at);
+
+  test("prompts have the tokens that the file's own template gives", async () => {
+    const chats = JSON.parse(readFileSync(new URL("../golden/smollm2/chat.json", import.meta.url)));
+    for (const { messages, ids } of chats) {
+      const { usage } = await at.create({ messages, max_tokens: 1 });
+      assert.equal(usage.prompt_tokens, ids.length);
+    }
+  });
 
   test("it knows the capital of Japan", async () => {
     const ask = () => at.chat("What is the capital of Japan?", { temperature: 0, max_tokens: 24 });

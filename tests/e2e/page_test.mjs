@@ -1,4 +1,4 @@
-// page_test.mjs: the chat page in a real browser, the engine scripted (scripts/chat.json). CHROMIUM names another browser
+// page_test.mjs: the chat page in a real browser, the engine scripted (scripts/chat.json). CHROMIUM names another one
 // than /usr/bin/chromium. With SCREENSHOTS=FOLDER the page is also drawn there: light, dark, narrow.
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync } from "node:fs";
@@ -48,7 +48,11 @@ describe("the chat page", { skip }, () => {
     await page.fill("#input", text);
     await page.press("#input", "Enter");
   };
-  const answered = () => page.waitForFunction(() => document.querySelector("#messages > li:last-child .foot .stats")?.textContent);
+  // Until the last message has a text there; `.stats` has one when the answer is complete.
+  const says = (selector, text = "") => page.waitForFunction(
+    ([css, part]) => (document.querySelector(`#messages > li:last-child ${css}`)?.textContent || null)?.includes(part),
+    [selector, text]);
+  const answered = () => says(".foot .stats");
   const last = (selector) => page.locator("#messages > li:last-child").locator(selector);
   const idle = async () => {
     for (let i = 0; i < 200; ++i) {
@@ -102,7 +106,7 @@ describe("the chat page", { skip }, () => {
   test("stop ends the answer, here and in the engine; what was said stays and can be asked again", async () => {
     for (const stop of [() => page.click("#send"), () => page.keyboard.press("Escape")]) {
       await send("Tell me slowly");
-      await page.waitForFunction(() => document.querySelector("#messages > li:last-child .answer")?.textContent.includes("word word"));
+      await says(".answer", "word word");
       assert.equal(await page.getAttribute("#send", "aria-label"), "Stop");
       await stop();
       await answered();
@@ -112,7 +116,7 @@ describe("the chat page", { skip }, () => {
       await idle();
     }
     await last(".again").click();
-    await page.waitForFunction(() => document.querySelector("#messages > li:last-child .answer")?.textContent.includes("word"));
+    await says(".answer", "word");
     await page.keyboard.press("Escape");
     await answered();
     assert.equal(await page.locator("#messages > li").count(), 4);
@@ -125,7 +129,7 @@ describe("the chat page", { skip }, () => {
     await page.reload();
     assert.equal(await page.locator("#messages").innerText(), before);
     await send("slowly");
-    await page.waitForFunction(() => document.querySelector("#messages > li:last-child .answer")?.textContent.includes("word"));
+    await says(".answer", "word");
     await page.reload();
     assert.equal(await page.locator("#messages > li").count(), 4);
     assert.match(await last(".answer").innerText(), /^Here it comes/);
@@ -221,7 +225,8 @@ describe("the chat page", { skip }, () => {
     await page.setViewportSize({ width: 320, height: 640 });
     await send("strawberry " + "x".repeat(300));
     await answered();
-    const width = await page.evaluate(() => Math.max(document.documentElement.scrollWidth, document.getElementById("scroll").scrollWidth));
+    const width = await page.evaluate(() =>
+      Math.max(document.documentElement.scrollWidth, document.getElementById("scroll").scrollWidth));
     assert.ok(width <= 320, `${width} wide`);
     await page.setViewportSize({ width: 1100, height: 800 });
   });
@@ -243,7 +248,7 @@ describe("the chat page", { skip }, () => {
         await last("summary").click();
         await shoot(`${name}-thought`);
         await send("slowly");
-        await page.waitForFunction(() => document.querySelector("#messages > li:last-child .answer")?.textContent.includes("word word word"));
+        await says(".answer", "word word word");
         await shoot(`${name}-writing`);
         await page.keyboard.press("Escape");
         await answered();

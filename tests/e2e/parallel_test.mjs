@@ -21,8 +21,9 @@ function random(seed) {
 }
 
 // Different lengths, prompts that share a beginning with others and prompts that do not, greedy and seeded.
+const beginningOf = (i) => (i % 3 ? "Once upon a time there was a machine. " : "");
 const bodyOf = (i) => ({
-  messages: [{ role: "user", content: `${i % 3 ? "Once upon a time there was a machine. " : ""}Tell me about ${i}, please${"!".repeat(i * 5)}` }],
+  messages: [{ role: "user", content: `${beginningOf(i)}Tell me about ${i}, please${"!".repeat(i * 5)}` }],
   temperature: i % 2,
   seed: i,
   max_tokens: 10 + ((i * 7) % 40),
@@ -57,8 +58,8 @@ async function settled() {
   for (let i = 0; i < 800; ++i) {
     health = await server.health();
     const [engine] = health.models;
-    // This request's own connection answers; kept-alive ones are the client's business.
-    if (engine.running + engine.waiting === 0 && health.http.answering === 1 && health.http.streaming === 0) return health;
+    const { answering, streaming } = health.http;
+    if (engine.running + engine.waiting === 0 && answering === 1 && streaming === 0) return health;  // this one answers
     await sleep(25);
   }
   assert.fail(`something is stuck: ${JSON.stringify(health)}`);
@@ -71,8 +72,9 @@ async function round(alone, seed) {
     const controller = new AbortController();
     if (isGivenUp) setTimeout(() => controller.abort(), next() * 600);
     const answer = ask(prompt, { stream, signal: controller.signal });
-    return answer.then((got) => assert.deepEqual(got, alone[prompt], `prompt ${prompt}, ${stream ? "streamed" : "whole"}`),
-                       (error) => assert.ok(isGivenUp && error.name === "AbortError", `request ${i}: ${error}`));
+    return answer.then(
+      (got) => assert.deepEqual(got, alone[prompt], `prompt ${prompt}, ${stream ? "streamed" : "whole"}`),
+      (error) => assert.ok(isGivenUp && error.name === "AbortError", `request ${i}: ${error}`));
   });
   await Promise.all(asked);
   return settled();
@@ -93,6 +95,7 @@ test("200 requests at once, a third of them given up", async () => {
   assert.equal(health.models[0].kv_blocks_free, health.models[0].kv_blocks_total, "all of the cache can be had again");
   // A descriptor or 40 kB lost by each request would show; connections are the client's to keep.
   const connections = health.http.connections - before.health.http.connections;
-  assert.ok(server.n_files() - before.files <= Math.max(0, connections), `${before.files} files open, then ${server.n_files()}`);
+  const more_files = server.n_files() - before.files;
+  assert.ok(more_files <= Math.max(0, connections), `${more_files} more files open, ${connections} more connections`);
   assert.ok(server.rss_kb() - before.rss < 16_000, `${before.rss} kB resident, then ${server.rss_kb()}`);
 });

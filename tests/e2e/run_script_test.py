@@ -40,7 +40,8 @@ class RunScript(unittest.TestCase):
     def start(self, **variables):
         nowhere = f'http://127.0.0.1:{free_port()}'
         kept = {k: v for k, v in os.environ.items() if not k.lower().endswith('_proxy')}
-        environment = {**kept, 'R1': R1, 'R1_HOME': self.home, 'HF_ENDPOINT': nowhere, 'R1_PYPI_INDEX': nowhere + '/simple',
+        environment = {**kept, 'R1': R1, 'R1_HOME': self.home,
+                       'HF_ENDPOINT': nowhere, 'R1_PYPI_INDEX': nowhere + '/simple',
                        'PORT': str(self.port), **variables}
         script = subprocess.Popen(['bash', os.path.join(self.clone, 'tools/run.sh')], env=environment, text=True,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -31,8 +31,10 @@ export function synthesize(shape, ...args) {
 }
 
 // Whether a model is in the local store.
-export const isStored = (name) =>
-  existsSync(R1) && JSON.parse(r1("list", "--json")).some((model) => model.name === name && model.type !== "unfinished");
+export function isStored(name) {
+  if (!existsSync(R1)) return false;
+  return JSON.parse(r1("list", "--json")).some((model) => model.name === name && model.type !== "unfinished");
+}
 
 // {url, stop(), health(), rss_kb(), n_files()}. stop() expects the server to end by itself, with status 0: under a
 // sanitizer that is also its report of leaks.
