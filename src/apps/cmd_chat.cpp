@@ -226,6 +226,7 @@ void add_chat(CLI::App& app, Action& action) {
   command->add_option("--system", options->system, "a system message");
   options->sampling.add_to(*command);
   options->engine.add_to(*command);
+  options->engine.add_context_to(*command);
   command->callback([options, &action] { action = [options] { return chat(*options); }; });
 }
 

@@ -133,6 +133,7 @@ void add_run(CLI::App& app, Action& action) {
   command->add_flag("--json", options->json, "one JSON object with the answer and its counts");
   options->sampling.add_to(*command);
   options->engine.add_to(*command);
+  options->engine.add_context_to(*command);
   command->callback([options, prompt, &action] {
     options->has_prompt = prompt->count() > 0;
     action = [options] { return run(*options); };

@@ -121,6 +121,8 @@ void add_serve(CLI::App& app, Action& action) {
   command->add_option("--allow-origin", options->access.origins, "an origin whose web pages may use the server")
       ->allow_extra_args(false);
   options->flags.add_to(*command);
+  options->flags.add_context_to(*command);
+  options->flags.add_parallel_to(*command);
   command->callback([options, &action] { action = [options] { return serve(*options); }; });
 }
 

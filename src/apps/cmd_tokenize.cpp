@@ -50,7 +50,8 @@ Status tokenize(const Options& options) {
 void add_tokenize(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("tokenize", "text to token ids as {\"ids\":[...]}, or back");
-  command->add_option("MODEL", options->model, "a GGUF file, or a folder with tokenizer.json")->required();
+  command->add_option("MODEL", options->model, "a GGUF file, a folder with tokenizer.json, or a name in the store")
+      ->required();
   CLI::Option* text = command->add_option("TEXT", options->text, "the text; without it, stdin is read");
   CLI::Option* ids =
       command->add_option("--decode", options->decode_ids,

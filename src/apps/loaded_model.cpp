@@ -37,14 +37,20 @@ Result<Dtype> kv_dtype(const std::string& flag, const Model& model) {
 
 void EngineFlags::add_to(CLI::App& command) {
   command.add_option("-t,--threads", n_threads, "compute threads (default: all cores)")->check(CLI::Range(1, 1024));
+  command.add_option("--kv", kv, "numbers of the cache: f32, f16, bf16, auto")->capture_default_str();
+}
+
+void EngineFlags::add_context_to(CLI::App& command) {
   command
       .add_option("--context", context_length,
                   "tokens of prompt and answer together (default: the model's, at most 32768)")
       ->check(CLI::Range(1, 1 << 26));
+}
+
+void EngineFlags::add_parallel_to(CLI::App& command) {
   command.add_option("--parallel", max_running, "answers computed at the same time")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  command.add_option("--kv", kv, "numbers of the cache: f32, f16, bf16, auto")->capture_default_str();
 }
 
 Result<ModelEngineOptions> engine_options(const EngineFlags& flags, const Model& model) {

@@ -17,14 +17,16 @@ class App;
 
 namespace r1 {
 
-// The options that every command which runs a model has.
+// The options of commands that run a model; each adds those that mean something to it.
 struct EngineFlags {
   int n_threads = 0;       // 0: all cores this process may use
   int context_length = 0;  // 0: the model's own, at most kDefaultContext
   int max_running = 16;
   std::string kv = "auto";  // f32, f16, bf16; auto: f32 for models stored in F32, else f16
 
-  void add_to(CLI::App& command);
+  void add_to(CLI::App& command);          // -t, --kv: all that computing alone needs
+  void add_context_to(CLI::App& command);  // --context: where prompts are answered
+  void add_parallel_to(CLI::App& command);
 };
 
 // Longer contexts are for those who ask: their cache is large, and few machines reach their end.

@@ -175,7 +175,7 @@ class Failures(CommandCase):
 
 
 class BrokenFiles(CommandCase):
-    """`inspect` and `run` of files that are cut or lie: one line, status 1; never a crash, never much memory."""
+    """`inspect` and `run` of files that are cut or lie: one line, status 1, never a crash."""
 
     def assert_refused(self, path, *commands):
         for command in commands or (['inspect'],):
