@@ -10,7 +10,8 @@ dev: setup
 release: setup
 	@tools/build.sh release
 
-run: release
+run: setup
+	@tools/build.sh release r1
 	@tools/run.sh
 
 test: release
