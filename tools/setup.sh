@@ -7,6 +7,7 @@ packages=(
   libfmt-dev libspdlog-dev nlohmann-json3-dev libhwy-dev libpcre2-dev libutf8proc-dev libcli11-dev libedit-dev
   libboost1.81-dev libcurl4-openssl-dev libzip-dev libssl-dev
   openssl libgtest-dev libbenchmark-dev clang-format clang-tidy chromium
+  g++-aarch64-linux-gnu qemu-user
 )
 # Node may come from elsewhere than Debian; its packages are asked for only when the commands are absent.
 command -v node >/dev/null || packages+=(nodejs)

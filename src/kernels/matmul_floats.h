@@ -143,7 +143,8 @@ void decode_panel(const MatmulArgs& args, int first_row, int chunk, int end, Flo
     const FloatRow<Format> row(args, std::min(first_row + r, args.n_rows - 1));
     int c = chunk;
     for (; c + kFloatLanes <= end; c += kFloatLanes) {
-      __builtin_prefetch(row.at(c) + kFloatRows * args.w_row_bytes);  // the next panel's: it comes while this one is used
+      __builtin_prefetch(row.at(c) +
+                         kFloatRows * args.w_row_bytes);  // the next panel's: it comes while this one is used
       store(row.decode_at(c), panel.row[r] + c - chunk);
     }
     if (c == end) continue;

@@ -94,13 +94,25 @@ HWY_INLINE F32x16 decode_f8(const std::byte* from, float scale_times_256) {
   return mul(halves_to_floats(halves), set<F32x16>(scale_times_256));
 }
 
-// exp.h's steps on 16 lanes. hn::Max(a, NaN) is NaN on x86 and Arm: NaN stays NaN.
+// Between low and high; NaN stays NaN. Of a number and NaN, Highway's Min and Max give the second on x86, the number on
+// Arm.
+template <typename Tag, typename Part>
+HWY_INLINE Part clamp_to_range(Tag tag, const Part& x, float low, float high) {
+#if HWY_ARCH_X86
+  return hn::Min(hn::Set(tag, high), hn::Max(hn::Set(tag, low), x));
+#else
+  const auto at_least = hn::IfThenElse(hn::Lt(x, hn::Set(tag, low)), hn::Set(tag, low), x);
+  return hn::IfThenElse(hn::Gt(at_least, hn::Set(tag, high)), hn::Set(tag, high), at_least);
+#endif
+}
+
+// exp.h's steps on 16 lanes.
 HWY_INLINE F32x16 exp(F32x16 v) {
   const F32x16::Tag tag;
   const hn::RebindToSigned<F32x16::Tag> whole_tag;
   R1_UNROLL
   for (auto& part : v.part) {
-    const auto x = hn::Min(hn::Set(tag, kExpHighest), hn::Max(hn::Set(tag, kExpLowest), part));
+    const auto x = clamp_to_range(tag, part, kExpLowest, kExpHighest);
     const auto shifted = hn::MulAdd(x, hn::Set(tag, kLog2E), hn::Set(tag, kRoundMagic));
     const auto n = hn::Sub(shifted, hn::Set(tag, kRoundMagic));
     const auto r = hn::NegMulAdd(n, hn::Set(tag, kLn2Low), hn::NegMulAdd(n, hn::Set(tag, kLn2High), x));
