@@ -29,7 +29,7 @@ class Sequencer {
         blocks_(static_cast<std::size_t>(kv_.n_blocks())) {
     std::iota(blocks_.begin(), blocks_.end(), 0);
     Rng rng(1, 0);
-    tokens_.resize(static_cast<std::size_t>(max_tokens + n_streams_));
+    tokens_.resize(static_cast<std::size_t>(max_tokens) + static_cast<std::size_t>(n_streams_));
     for (int& token : tokens_) token = static_cast<int>(rng.below(static_cast<std::uint64_t>(model.config.vocab_size)));
     positions_.resize(tokens_.size());
     std::iota(positions_.begin(), positions_.end(), 0);
@@ -65,7 +65,7 @@ class Sequencer {
     return std::span(all).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n));
   }
   std::span<const KvBlockId> blocks_of(int stream) const {
-    return std::span(blocks_).subspan(static_cast<std::size_t>(stream * blocks_per_stream_),
+    return std::span(blocks_).subspan(static_cast<std::size_t>(stream) * static_cast<std::size_t>(blocks_per_stream_),
                                       static_cast<std::size_t>(blocks_per_stream_));
   }
   void run(const Batch& batch) {

@@ -239,7 +239,7 @@ double ModelSummary::bits_per_weight() const {
 }
 
 OrderedJson metadata_json(const InspectedModel& model) {
-  if (model.gguf.files().size() > 0) return to_json(model.gguf.metadata());
+  if (!model.gguf.files().empty()) return to_json(model.gguf.metadata());
   const Result<Json> config = parse_json(model.config_text, "config.json");
   return config.ok() ? OrderedJson(*config) : OrderedJson::object();
 }

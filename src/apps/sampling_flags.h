@@ -18,7 +18,7 @@ struct SamplingFlags {
   std::optional<std::uint64_t> seed;  // not given: another one each time
 
   void add_to(CLI::App& command);
-  SamplingParams over(SamplingParams defaults) const;
+  SamplingParams over(SamplingParams params) const;  // what was given, over a model's defaults
 };
 
 std::uint64_t random_seed();

@@ -18,6 +18,7 @@ namespace {
 
 std::vector<AnnouncedTensor> announced(const std::vector<SynthTensor>& tensors) {
   std::vector<AnnouncedTensor> result;
+  result.reserve(tensors.size());
   for (const SynthTensor& tensor : tensors) result.push_back(tensor.announced);
   return result;
 }

@@ -91,6 +91,7 @@ void GgufTensors::add_experts(int layer) {
     const std::string name = gguf_layer_name(layer, spec.gguf);
     const Shape one = spec.shape(c_);
     std::vector<RandomMatrix> matrices;
+    matrices.reserve(static_cast<std::size_t>(c_.route.n_routed_experts));
     for (int expert = 0; expert < c_.route.n_routed_experts; ++expert) {
       matrices.push_back(matrix_of(name, one, c_, expert));
     }

@@ -26,7 +26,7 @@ struct SynthTokenizer {
 };
 
 // vocab_size: at least 256 and the control tokens; an Error otherwise.
-Result<SynthTokenizer> synth_tokenizer(SynthTokens family, int vocab_size);
+Result<SynthTokenizer> synth_tokenizer(SynthTokens which, int vocab_size);
 
 void add_tokenizer(GgufMetadata& metadata, const SynthTokenizer& tokenizer);
 // tokenizer.json and tokenizer_config.json.

@@ -175,7 +175,7 @@ Status SynthWeights::write_from_pool(const RandomMatrix& matrix, const SynthTens
   return {};
 }
 
-Status SynthWeights::write_scales_of_pool(const RandomMatrix& matrix, const TensorSink& sink) {
+Status SynthWeights::write_scales_of_pool(const RandomMatrix& matrix, const TensorSink& sink) const {
   Rng rng(seed_, matrix.stream);
   std::vector<float> scales(static_cast<std::size_t>(n_blocks(matrix.n_rows) * n_blocks(matrix.n_cols)));
   for (float& scale : scales) {

@@ -55,7 +55,7 @@ class SynthWeights {
 
   Status write_drawn(const RandomMatrix& matrix, const SynthTensor& tensor, const TensorSink& sink);
   Status write_from_pool(const RandomMatrix& matrix, const SynthTensor& tensor, const TensorSink& sink);
-  Status write_scales_of_pool(const RandomMatrix& matrix, const TensorSink& sink);
+  Status write_scales_of_pool(const RandomMatrix& matrix, const TensorSink& sink) const;
   std::vector<float> draw(const RandomMatrix& matrix) const;
   const Pool& pool(Dtype dtype, float mean, float stddev, std::int64_t piece_values);
 
