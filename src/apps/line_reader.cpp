@@ -59,9 +59,10 @@ LineReader::LineReader(std::string history_path) {
   el_set(terminal_->editor, EL_PROMPT, +prompt_of);
   // While a line is edited Ctrl-C and Ctrl-Z are keys like others: Ctrl-C as a signal would end the program.
   el_set(terminal_->editor, EL_SETTY, "-d", "-isig", nullptr);
-  el_set(terminal_->editor, EL_ADDFN, "r1-interrupt", "forget the line", +interrupt);
+  // With wide strings, which it keeps; of narrow ones it makes copies that it never frees.
+  el_wset(terminal_->editor, EL_ADDFN, L"r1-interrupt", L"forget the line", +interrupt);
   el_set(terminal_->editor, EL_BIND, "^C", "r1-interrupt", nullptr);
-  el_set(terminal_->editor, EL_ADDFN, "r1-suspend", "stop the program until it is continued", +suspend);
+  el_wset(terminal_->editor, EL_ADDFN, L"r1-suspend", L"stop the program until it is continued", +suspend);
   el_set(terminal_->editor, EL_BIND, "^Z", "r1-suspend", nullptr);
 }
 

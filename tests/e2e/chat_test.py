@@ -122,7 +122,7 @@ class AtATerminal(ChatCase):
             self.assertLessEqual(self.say(terminal, 'hello'), 5)
             self.assertLessEqual(self.say(terminal, 'and again'), 5)
             terminal.type(leave)
-            self.assertEqual(terminal.end(), 0)
+            self.assertEqual(terminal.end(), 0, terminal.all)
 
     def test_takes_texts_of_several_lines(self):
         terminal = self.chat('-n', '3')
@@ -143,7 +143,7 @@ class AtATerminal(ChatCase):
         self.assertLess(int(terminal.expect(COUNTS)[1]), 450)
         terminal.expect_prompt()
         terminal.type('/bye\n')
-        self.assertEqual(terminal.end(), 0)
+        self.assertEqual(terminal.end(), 0, terminal.all)
 
     def test_control_c_at_the_prompt_forgets_the_line(self):
         terminal = self.chat('-n', '3')
@@ -160,7 +160,7 @@ class AtATerminal(ChatCase):
             terminal.expect_prompt()
         self.say(terminal, 'hello')
         terminal.type('/bye\n')
-        self.assertEqual(terminal.end(), 0)
+        self.assertEqual(terminal.end(), 0, terminal.all)
         with open(os.path.join(self.home, 'chat_history')) as file:
             self.assertNotIn('meant', file.read())
 
@@ -203,7 +203,7 @@ class AtATerminal(ChatCase):
         terminal.expect_prompt()
         self.say(terminal, 'hello')
         terminal.type('/bye\n')
-        self.assertEqual(terminal.end(), 0)
+        self.assertEqual(terminal.end(), 0, terminal.all)
 
     def test_a_message_that_is_too_long_is_said_and_forgotten(self):
         terminal = self.chat('-n', '3')
