@@ -34,7 +34,7 @@ for test in tests/e2e/*_test.*; do
   [[ $name == $pattern ]] || continue
   case $test in
     *.py) run=(python3 -B "$test" -v) ;;
-    *.mjs) run=(node --test "$test") ;;
+    *.mjs) run=(node --test --test-reporter=tap "$test") ;;
     *) continue ;;
   esac
   n_matched=$((n_matched + 1))
