@@ -21,8 +21,7 @@ struct InspectOptions {
   bool as_json = false;
 };
 
-// ---- JSON
-// ------------------------------------------------------------------------------------------------------------
+// ---- JSON ---------------------------------------------------------------------------------------------------------
 
 OrderedJson census_json(const ModelSummary& summary) {
   OrderedJson types = OrderedJson::array();
@@ -72,8 +71,7 @@ void print_json(const InspectedModel& model) {
   fmt::print("{}\n", all.dump(2, ' ', false, OrderedJson::error_handler_t::replace));
 }
 
-// ---- for people
-// ------------------------------------------------------------------------------------------------------
+// ---- for people ---------------------------------------------------------------------------------------------------
 
 std::string with_commas(std::int64_t n) {
   std::string digits = fmt::format("{}", n);

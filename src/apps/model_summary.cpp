@@ -77,8 +77,7 @@ void list_files(ModelSummary& summary, std::span<const MappedFile> files) {
   }
 }
 
-// ---- GGUF
-// ------------------------------------------------------------------------------------------------------------
+// ---- GGUF ---------------------------------------------------------------------------------------------------------
 
 OrderedJson to_json(const GgufArray& array) {
   constexpr std::size_t kMaxShown = 64;  // vocabularies are counted, not shown
@@ -128,8 +127,7 @@ Status summarize(ModelSummary& summary, const GgufFile& file) {
   return {};
 }
 
-// ---- Hugging Face
-// ----------------------------------------------------------------------------------------------------
+// ---- Hugging Face -------------------------------------------------------------------------------------------------
 
 Status read_config_fields(ModelSummary& summary, const Json& config) {
   R1_TRY(summary.architecture, json_string(config, "model_type", ""));

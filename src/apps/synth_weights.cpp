@@ -19,8 +19,7 @@ constexpr std::int64_t kFp8Block = 128;
 constexpr float kFp8Max = 448.0f;
 constexpr float kFp8PoolStddev = kFp8Max / 3.5f;  // nearly_normal() stays within 3.47 deviations
 
-// ---- views
-// -----------------------------------------------------------------------------------------------------------
+// ---- views --------------------------------------------------------------------------------------------------------
 
 // Row 2i of a head is row i, row 2i + 1 is row i + half.
 std::vector<float> rotary_pairs(const std::vector<float>& values, const RandomMatrix& m, const MatrixView& view) {
@@ -58,8 +57,7 @@ std::vector<float> head_values(const std::vector<float>& values, const RandomMat
   return result;
 }
 
-// ---- FP8 with block scales
-// -------------------------------------------------------------------------------------------
+// ---- FP8 with block scales ----------------------------------------------------------------------------------------
 
 std::int64_t n_blocks(std::int64_t n) { return (n + kFp8Block - 1) / kFp8Block; }
 
@@ -85,8 +83,7 @@ void divide_by_fp8_scales(std::vector<float>& values, const RandomMatrix& m) {
   }
 }
 
-// ---- quantising
-// ------------------------------------------------------------------------------------------------------
+// ---- quantising ---------------------------------------------------------------------------------------------------
 
 std::vector<std::byte> quantized(const std::vector<float>& values, Dtype dtype) {
   const auto n = static_cast<std::int64_t>(values.size());

@@ -34,8 +34,7 @@ struct TensorEntry {
 
 Error invalid(std::string message) { return {ErrorCode::kInvalidInput, std::move(message)}; }
 
-// ---- metadata
-// --------------------------------------------------------------------------------------------------------
+// ---- metadata -----------------------------------------------------------------------------------------------------
 
 template <typename File>
 Result<GgufValue> read_unsigned(ByteReader& bytes) {
@@ -186,8 +185,7 @@ Status read_pair(ByteReader& bytes, GgufMetadata& metadata) {
   return {};
 }
 
-// ---- tensors
-// ---------------------------------------------------------------------------------------------------------
+// ---- tensors ------------------------------------------------------------------------------------------------------
 
 Result<Shape> read_shape(ByteReader& bytes) {
   R1_TRY(const std::uint32_t n_dims, bytes.read<std::uint32_t>("number of dimensions"));
@@ -263,8 +261,7 @@ Status check_no_overlap(const std::vector<StoredTensor>& tensors) {
   return {};
 }
 
-// ---- the file
-// --------------------------------------------------------------------------------------------------------
+// ---- the file -----------------------------------------------------------------------------------------------------
 
 Status check_magic_and_version(ByteReader& bytes) {
   R1_TRY(const std::uint32_t magic, bytes.read<std::uint32_t>("magic"));

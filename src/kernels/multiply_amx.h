@@ -24,8 +24,7 @@ inline constexpr int kPanels = 4, kResultRows = kPanels * kPanelRows;
 inline constexpr int kPieceTokens = 2 * kTileRows;
 inline constexpr int kSteps = 4;  // of a piece of work: in each, some tile instructions and some float steps
 
-// ---- what passes over the tiles
-// --------------------------------------------------------------------------------------
+// ---- what passes over the tiles -----------------------------------------------------------------------------------
 
 // Activations of up to 256 columns of 32 tokens.
 struct PieceOfTokens {
@@ -61,8 +60,7 @@ class TokenPieces {
 
 using Results = float[kChunkTokens][kResultRows];
 
-// ---- formats of 256
-// --------------------------------------------------------------------------------------------------
+// ---- formats of 256 -----------------------------------------------------------------------------------------------
 
 template <typename Format>
 struct TileWork256 {
@@ -141,8 +139,7 @@ struct TileWork256 {
   }
 };
 
-// ---- formats of 32
-// ---------------------------------------------------------------------------------------------------
+// ---- formats of 32 ------------------------------------------------------------------------------------------------
 
 template <typename Format>
 struct TileWork32 {
@@ -189,8 +186,7 @@ struct TileWork32 {
   }
 };
 
-// ---- the pipeline
-// ----------------------------------------------------------------------------------------------------
+// ---- the pipeline -------------------------------------------------------------------------------------------------
 
 template <typename Work>
 class TilePipeline {

@@ -105,8 +105,7 @@ inline void silu_mul_row(const float* gate, const float* up, float* y, std::int6
   }
 }
 
-// ---- products with W itself
-// ------------------------------------------------------------------------------------------
+// ---- products with W itself ---------------------------------------------------------------------------------------
 
 inline constexpr int kBlockRows = 64, kBlockColumns = 64;  // decoded at a time: 16 KB
 // Tokens and vectors of 16 columns of a tile: as many sums as registers hold beside the operands, and enough of them to
@@ -212,8 +211,7 @@ inline void accumulate_any(const AccumulateArgs& args) {
   return accumulate<F32>(args);
 }
 
-// ---- activations
-// -----------------------------------------------------------------------------------------------------
+// ---- activations --------------------------------------------------------------------------------------------------
 
 // The bits of the largest magnitude among n values, a multiple of 16; NaN is the largest.
 HWY_INLINE std::uint32_t largest_bits(const float* x, int n) {

@@ -127,8 +127,7 @@ class Chunks : public AnswerWire {
   const std::string whole_head_, chunk_head_;
 };
 
-// ---- /chat/completions
-// -----------------------------------------------------------------------------------------------
+// ---- /chat/completions --------------------------------------------------------------------------------------------
 
 class ChatWire final : public Chunks {
  public:
@@ -210,8 +209,7 @@ class ChatWire final : public Chunks {
   const ChatWireOptions options_;
 };
 
-// ---- /completions
-// ----------------------------------------------------------------------------------------------------
+// ---- /completions -------------------------------------------------------------------------------------------------
 
 class TextWire final : public Chunks {
  public:

@@ -31,8 +31,7 @@ ApiError unsupported(std::string_view param, std::string_view message) {
   return {400, std::string(message), std::string(param), "unsupported"};
 }
 
-// ---- values with structure
-// -------------------------------------------------------------------------------------------
+// ---- values with structure ----------------------------------------------------------------------------------------
 
 MaybeError read_text_parts(const Json& parts, const std::string& where, std::string& text) {
   for (std::size_t i = 0; i < parts.size(); ++i) {
@@ -196,8 +195,7 @@ MaybeError read_suffix(const Json& value, CompletionRequest& /*request*/) {
   return unsupported("suffix", "'suffix' is not supported yet");
 }
 
-// ---- the tables
-// ------------------------------------------------------------------------------------------------------
+// ---- the tables ---------------------------------------------------------------------------------------------------
 
 using Request = CompletionRequest;
 
@@ -282,8 +280,7 @@ constexpr std::array kTextParameters = {
     Parameter{"suffix", Parameter::Read(read_suffix), 0, 0, "not supported yet"},
 };
 
-// ---- reading one value
-// -----------------------------------------------------------------------------------------------
+// ---- reading one value --------------------------------------------------------------------------------------------
 
 std::string range_of(const Parameter& parameter, const Json& got) {
   if (parameter.max == kIntMax && got > 0) return fmt::format("at most {}, not {}", kIntMax, got.dump());
