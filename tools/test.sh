@@ -40,6 +40,7 @@ for test in tests/e2e/*_test.*; do
   n_matched=$((n_matched + 1))
   if ! R1="$PWD/build/$preset/r1" "${run[@]}" >"$logs/$name" 2>&1; then
     failed=1
+    grep -A 30 '^ *not ok' "$logs/$name" || true  # where Node says it, far above its last lines
     tail -n 60 "$logs/$name"
     echo "$name failed" >&2
     continue
