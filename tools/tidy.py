@@ -69,8 +69,8 @@ def main():
     with open(os.path.join(BUILD, 'compile_commands.json'), encoding='utf-8') as file:
         commands = {entry['file']: entry['command'] for entry in json.load(file)}
     wanted = {os.path.abspath(path) for path in sys.argv[1:]}
-    paths = [path for path in commands if (path in wanted if wanted else
-                                           path.startswith(os.path.join(ROOT, 'src/')) and not NOT_CHECKED.search(path))]
+    paths = [path for path in commands if path.startswith(os.path.join(ROOT, 'src/')) and not NOT_CHECKED.search(path)
+             and (not wanted or path in wanted)]
     version = subprocess.run(['clang-tidy', '--version'], capture_output=True, text=True, check=True).stdout
     os.makedirs(CLEAN, exist_ok=True)
     prints = {path: os.path.join(CLEAN, fingerprint(path, commands[path], version)) for path in paths}
