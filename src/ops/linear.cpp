@@ -44,8 +44,8 @@ void multiply_rows(const Weight& w, Activations::Rows x, const std::int32_t* x_r
 
 std::int64_t rows_per_task(const Pass& pass, const Weight& w, std::int64_t n_tokens, std::int64_t n_matrices) {
   // A task is worth starting from about 60,000 multiplications on: one token's take some three microseconds, and where
-  // a task begins, memory must first be found. Four a thread even out their ends. (r1-mini, decoding: 20,000 and eight
-  // are 5 % slower.)
+  // a task begins, memory must first be found. Eight a thread even out their ends. docs/experiments.md has what else
+  // was tried.
   const std::int64_t worth_starting = 60'000 / std::max<std::int64_t>(1, w.n_cols() * n_tokens) + 1;
   const std::int64_t n_tasks = std::int64_t{8} * pass.pool.n_threads();
   const std::int64_t even = (w.n_rows() * n_matrices + n_tasks - 1) / n_tasks;
