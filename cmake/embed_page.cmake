@@ -1,7 +1,9 @@
 # embed_page.cmake: cmake -DSOURCE=. -DOUTPUT=page_files.cpp -P embed_page.cmake
-# Writes the chat page's files and the API's document as C++ arrays, with an ETag made of their content.
+# Writes the chat page's files and the API's document as C++ arrays, with an ETag made of their content. The icon's address
+# is the one a browser asks by itself wherever it is, also on an answer in JSON.
 set(files "web/index.html|/|text/html" "web/chat.css|/chat.css|text/css" "web/chat.js|/chat.js|text/javascript"
-          "web/markdown.js|/markdown.js|text/javascript" "docs/api.md|/docs/api|text/plain")
+          "web/markdown.js|/markdown.js|text/javascript" "web/icon.svg|/favicon.ico|image/svg+xml"
+          "docs/api.md|/docs/api|text/plain")
 set(arrays "")
 set(table "")
 foreach(line IN LISTS files)

@@ -25,7 +25,7 @@ constexpr int kTextMaxTokens = 16;
 
 // Scripts and styles come from this server only, and no text becomes markup; nothing may frame the page.
 constexpr std::string_view kContentSecurityPolicy =
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 
 std::uint64_t random_seed() {

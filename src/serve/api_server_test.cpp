@@ -409,7 +409,7 @@ TEST_F(ApiTest, ForeignNamesAndPagesAreKeptOut) {
 
 TEST_F(ApiTest, ThePageIsServedWithAStrictPolicy) {
   start(kThinker);
-  for (const char* path : {"/", "/chat.js", "/chat.css"}) {
+  for (const char* path : {"/", "/chat.js", "/chat.css", "/favicon.ico"}) {
     const Reply page = send("GET", path);
     EXPECT_EQ(page.status, 200);
     EXPECT_NE(page.header("Content-Security-Policy").find("default-src 'none'"), std::string::npos);
