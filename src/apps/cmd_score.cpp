@@ -15,6 +15,7 @@
 
 #include "apps/commands.h"
 #include "apps/loaded_model.h"
+#include "apps/score_windows.h"
 #include "apps/standard_streams.h"
 #include "apps/store.h"
 #include "apps/token_ids.h"
@@ -32,6 +33,7 @@ struct Options {
   std::string model, ids, text, logits_path, mla = "expanded";
   bool has_text = false;
   int chunk = 512;
+  int stride = 0;  // 0: half the context
 };
 
 struct CloseFile {
@@ -81,18 +83,18 @@ class LogitsFile {
   File file_;
 };
 
-// Prints the lines of a chunk; `next_logprob` carries the logprob of the following chunk's first token over.
-Status print_lines(std::span<const int> tokens, std::size_t first, Tensor logits, double& next_logprob,
+// Lines of the tokens from `position` on, whose logits are given; `next_logprob` carries the logprob of the following
+// call's first token over.
+Status print_lines(std::span<const int> tokens, std::size_t position, Tensor logits, double& next_logprob,
                    LogitsFile& logits_file) {
   const auto vocab_size = static_cast<int>(logits.n_cols());
   std::vector<float> scratch(static_cast<std::size_t>(vocab_size));
-  for (std::int64_t row = 0; row < logits.n_rows(); ++row) {
+  for (std::int64_t row = 0; row < logits.n_rows(); ++row, ++position) {
     const float* values = logits.row(row);
     R1_TRY_STATUS(logits_file.write({values, scratch.size()}));
     std::copy_n(values, vocab_size, scratch.begin());
     const float best = max_value(values, vocab_size);
     const double log_sum = best + std::log(static_cast<double>(exp_and_sum(scratch.data(), best, vocab_size)));
-    const std::size_t position = first + static_cast<std::size_t>(row);
     OrderedJson line = {{"position", position}, {"id", tokens[position]}};
     line["logprob"] = position == 0 ? OrderedJson() : OrderedJson(next_logprob);
     line["top"] = top_tokens(values, vocab_size, log_sum);
@@ -102,44 +104,99 @@ Status print_lines(std::span<const int> tokens, std::size_t first, Tensor logits
   return {};
 }
 
-Result<std::vector<int>> tokens_to_score(const Options& options, const std::string& path, const Model& model) {
-  if (!options.has_text) return parse_token_ids(options.ids, model.config.vocab_size);
-  R1_TRY(const ModelText text, load_model_text(path));
-  std::vector<int> tokens = text.tokenizer.encode(options.text);
-  if (text.tokenizer.adds_bos()) tokens.insert(tokens.begin(), text.tokenizer.bos_id());
-  return tokens;
+struct Scored {
+  std::vector<int> tokens;
+  bool begins_with_bos = false;  // then every window does
+};
+
+Result<Scored> tokens_to_score(const Options& options, const std::string& path, const Model& model) {
+  Scored scored;
+  if (!options.has_text) {
+    R1_TRY(scored.tokens, parse_token_ids(options.ids, model.config.vocab_size));
+  } else {
+    R1_TRY(const ModelText text, load_model_text(path));
+    scored.tokens = text.tokenizer.encode(options.text);
+    scored.begins_with_bos = text.tokenizer.adds_bos();
+    if (scored.begins_with_bos) scored.tokens.insert(scored.tokens.begin(), text.tokenizer.bos_id());
+  }
+  if (scored.tokens.empty()) return Error{ErrorCode::kInvalidInput, "nothing to score: no tokens"};
+  return scored;
 }
+
+Result<std::size_t> stride_of(const Options& options, int context_length) {
+  if (options.stride > context_length) {
+    return Error{ErrorCode::kInvalidInput,
+                 fmt::format("--stride {}: longer than the context of {}, tokens between the windows would have no row",
+                             options.stride, context_length)};
+  }
+  return static_cast<std::size_t>(options.stride > 0 ? options.stride : std::max(1, context_length / 2));
+}
+
+// Computes one window after another, in chunks; the cache holds one window.
+class WindowForward {
+ public:
+  WindowForward(const Model& model, const ModelEngineOptions& engine, const Options& options, std::size_t n_tokens)
+      : pool_(engine.n_threads),
+        kv_(model.config.kv_layout(engine.kv_dtype), static_cast<int>(n_tokens / KvCache::kBlockTokens) + 1),
+        blocks_(n_tokens / KvCache::kBlockTokens + 1),
+        positions_(n_tokens),
+        forward_(model.config, model.weights),
+        kernel_(options.mla == "absorbed" ? MlaKernel::kAbsorbed : MlaKernel::kExpanded),
+        chunk_(static_cast<std::size_t>(options.chunk)) {
+    std::iota(blocks_.begin(), blocks_.end(), 0);
+    std::iota(positions_.begin(), positions_.end(), 0);
+  }
+
+  // take(i, logits): those of the tokens i, i + 1, ... for all i from `fresh` on.
+  template <typename Take>
+  Status run(std::span<const int> tokens, std::size_t fresh, Take take) {
+    for (std::size_t first = 0; first < tokens.size(); first += chunk_) {
+      const std::size_t n = std::min(chunk_, tokens.size() - first);
+      const std::size_t n_known = std::min(n, fresh > first ? fresh - first : 0);
+      const SequenceRows sequence{0, static_cast<int>(n), static_cast<int>(first), blocks_, kernel_};
+      const Batch batch{tokens.subspan(first, n),
+                        std::span(positions_).subspan(first, n),
+                        {&sequence, 1},
+                        std::span(positions_).subspan(n_known, n - n_known)};
+      const ArenaScope scope(arena_);
+      Pass pass{.pool = pool_, .arena = arena_, .batch = batch, .kv = kv_};
+      const Tensor logits = forward_(pass);
+      if (n_known < n) R1_TRY_STATUS(take(first + n_known, logits));
+    }
+    return {};
+  }
+
+ private:
+  ThreadPool pool_;
+  Arena arena_;
+  KvCache kv_;
+  std::vector<KvBlockId> blocks_;
+  std::vector<int> positions_;
+  Forward forward_;
+  MlaKernel kernel_;
+  std::size_t chunk_;
+};
 
 Status score(const Options& options) {
   R1_TRY(const std::string path, resolve_model(options.model));
   R1_TRY(const Model model, load_model(path));
-  R1_TRY(const std::vector<int> tokens, tokens_to_score(options, path, model));
-  if (tokens.empty()) return Error{ErrorCode::kInvalidInput, "nothing to score: no tokens"};
+  R1_TRY(const Scored scored, tokens_to_score(options, path, model));
+  R1_TRY(const ModelEngineOptions engine, engine_options(options.engine, model));
+  R1_TRY(const std::size_t stride, stride_of(options, engine.context_length));
   R1_TRY(LogitsFile logits_file, LogitsFile::create(options.logits_path));
 
-  R1_TRY(const ModelEngineOptions engine, engine_options(options.engine, model));
-  ThreadPool pool(engine.n_threads);
-  Arena arena;
-  const int n_blocks = static_cast<int>(tokens.size() / KvCache::kBlockTokens) + 1;
-  KvCache kv(model.config.kv_layout(engine.kv_dtype), n_blocks);
-  std::vector<KvBlockId> blocks(static_cast<std::size_t>(n_blocks));
-  std::iota(blocks.begin(), blocks.end(), 0);
-  std::vector<int> positions(tokens.size());
-  std::iota(positions.begin(), positions.end(), 0);
-  const Forward forward(model.config, model.weights);
-  const MlaKernel kernel = options.mla == "absorbed" ? MlaKernel::kAbsorbed : MlaKernel::kExpanded;
-
+  const auto length = std::min(scored.tokens.size(), static_cast<std::size_t>(engine.context_length));
+  WindowForward forward(model, engine, options, length);
   double next_logprob = 0;
-  for (std::size_t first = 0; first < tokens.size(); first += static_cast<std::size_t>(options.chunk)) {
-    const std::size_t n = std::min(static_cast<std::size_t>(options.chunk), tokens.size() - first);
-    const SequenceRows sequence{0, static_cast<int>(n), static_cast<int>(first), blocks, kernel};
-    const Batch batch{std::span(tokens).subspan(first, n),
-                      std::span(positions).subspan(first, n),
-                      {&sequence, 1},
-                      std::span(positions).first(n)};
-    const ArenaScope scope(arena);
-    Pass pass{.pool = pool, .arena = arena, .batch = batch, .kv = kv};
-    R1_TRY_STATUS(print_lines(tokens, first, forward(pass), next_logprob, logits_file));
+  for (const ScoreWindow& window :
+       score_windows(scored.tokens.size(), static_cast<std::size_t>(engine.context_length), stride)) {
+    std::vector<int> tokens(scored.tokens.begin() + static_cast<std::ptrdiff_t>(window.first),
+                            scored.tokens.begin() + static_cast<std::ptrdiff_t>(window.end));
+    // In the place of a token that an earlier window has scored. With a stride of a whole context there is none.
+    if (scored.begins_with_bos && window.fresh > window.first) tokens[0] = scored.tokens[0];
+    R1_TRY_STATUS(forward.run(tokens, window.fresh - window.first, [&](std::size_t i, Tensor logits) {
+      return print_lines(scored.tokens, window.first + i, logits, next_logprob, logits_file);
+    }));
   }
   return logits_file.flush();
 }
@@ -148,10 +205,13 @@ Status score(const Options& options) {
 
 void add_score(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("score",
-                         "teacher-forced log-probabilities, one JSON line per token: its id, its logprob after "
-                         "the tokens before it, and the 10 likeliest tokens after it");
+  CLI::App* command = app.add_subcommand(
+      "score",
+      "teacher-forced log-probabilities, one JSON line per token: its id, its logprob after "
+      "the tokens before it, and the 10 likeliest tokens after it. A text longer than the context is "
+      "scored in windows of one context, each beginning --stride tokens after the one before; a "
+      "token's line comes from the first window that has it, so it has at least context - stride "
+      "tokens before it");
   command->add_option("MODEL", options->model, "a path, or a name in the store")->required();
   CLI::Option* ids = command->add_option("--ids", options->ids, "token ids: 1,2,3");
   CLI::Option* text =
@@ -162,10 +222,16 @@ void add_score(CLI::App& app, Action& action) {
   command->add_option("--chunk", options->chunk, "tokens computed at once; changes no bit")
       ->check(CLI::Range(1, 1 << 16))
       ->capture_default_str();
+  command->add_option("--stride", options->stride, "tokens between the beginnings of windows (default: half a context)")
+      ->check(CLI::Range(1, 1 << 26));
   command->add_option("--mla", options->mla, "which kernel computes latent attention")
       ->check(CLI::IsMember({"expanded", "absorbed"}))
       ->capture_default_str();
   options->engine.add_to(*command);
+  command
+      ->add_option("--context", options->engine.context_length,
+                   "tokens of a window (default: the model's context, at most 32768)")
+      ->check(CLI::Range(1, 1 << 26));
   command->callback([options, ids, text, &action] {
     if (ids->count() + text->count() == 0) throw CLI::RequiredError("--ids or --text");
     options->has_text = text->count() > 0;

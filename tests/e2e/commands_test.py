@@ -77,6 +77,32 @@ class Help(CommandCase):
             json.loads(line)
 
 
+class Score(CommandCase):
+    def lines(self, ids, *flags):
+        result = self.r1('score', self.model, '--ids', ','.join(map(str, ids)), *flags)
+        self.assertEqual((result.returncode, result.stderr), (0, ''))
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+    def test_a_text_longer_than_the_context_is_scored_in_windows(self):
+        ids = [i * 37 % 250 for i in range(40)]
+        lines = self.lines(ids, '--context', '16', '--stride', '6')
+        self.assertEqual([line['id'] for line in lines], ids)
+        # What each line must be: that of its window scored alone. A token's logprob comes from the line before it.
+        for first, fresh, end in (0, 0, 16), (6, 16, 22), (12, 22, 28), (18, 28, 34), (24, 34, 40):
+            alone = self.lines(ids[first:end])
+            for position in range(fresh, end):
+                self.assertEqual(lines[position]['top'], alone[position - first]['top'])
+                if position + 1 < end:
+                    self.assertEqual(lines[position + 1]['logprob'], alone[position + 1 - first]['logprob'])
+        self.assertEqual(self.lines(ids, '--context', '16', '--stride', '6', '--chunk', '5'), lines)
+        self.assertEqual(self.lines(ids, '--context', '16'), self.lines(ids, '--context', '16', '--stride', '8'))
+        self.assertEqual(self.lines(ids), self.lines(ids, '--context', '40'))
+
+    def test_the_models_own_context_is_the_window(self):
+        ids = [i * 37 % 250 for i in range(520)]  # tiny-llama has 512
+        self.assertEqual(self.lines(ids), self.lines(ids, '--context', '512', '--stride', '256'))
+
+
 class WrongUsage(CommandCase):
     # One command a line: MODEL is a model that works, HUGE a number that fits nowhere.
     TABLE = """
@@ -150,6 +176,7 @@ class Failures(CommandCase):
         ('run MODEL LONG', 'context'), ('run MODEL x --context 67108864', '67108864'), ('run MODEL x --kv q9', '--kv'),
         ('score MODEL --ids 1,x', "'x'"), ('score MODEL --ids 999999', '999999'), ('score MODEL --ids -1', '-1'),
         ('score MODEL --ids EMPTY', 'no tokens'), ('score MODEL --ids 1 --logits /no/such/folder', '/no/such/folder'),
+        ('score MODEL --ids 1 --context 16 --stride 17', '17'), ('score MODEL --ids 1 --context 513', '513'),
         ('tokenize MODEL --decode 999999', '999999'),
         ('synth no-shape FILE', 'tiny-llama'), ('synth tiny-llama /no/such/folder/x.gguf', '/no/such/folder/x.gguf'),
         ('synth tiny-llama FILE --type q99', 'q99'), ('synth tiny-llama FILE --layers 1000000', '1000000'),
