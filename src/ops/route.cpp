@@ -24,6 +24,13 @@ void score_row(const RouteConfig& c, float* scores) {
   for (int e = 0; e < c.n_routed_experts; ++e) scores[e] /= sum;
 }
 
+// What choosing needs beside its result: made once for a task, filled anew for each of its rows.
+struct RouteScratch {
+  std::vector<float> choice;        // [n_routed_experts] scores with bias
+  std::vector<float> group_scores;  // [n_expert_groups]
+  std::vector<int> order;           // indices of experts or groups
+};
+
 // The k largest values' indices, largest first; equal values: the lower index first.
 void top_k(const float* values, int n, int k, std::vector<int>& order) {
   order.resize(static_cast<std::size_t>(n));
@@ -45,9 +52,10 @@ float group_score(RouteConfig::GroupScore kind, const float* choice, int n) {
 }
 
 // Experts outside the n_limited_groups best groups are taken out of the choice.
-void limit_groups(const RouteConfig& c, std::vector<float>& choice, std::vector<int>& order) {
+void limit_groups(const RouteConfig& c, RouteScratch& scratch) {
+  auto& [choice, scores, order] = scratch;
   const int group_size = c.n_routed_experts / c.n_expert_groups;
-  std::vector<float> scores(static_cast<std::size_t>(c.n_expert_groups));
+  scores.resize(static_cast<std::size_t>(c.n_expert_groups));
   for (int g = 0; g < c.n_expert_groups; ++g) {
     scores[static_cast<std::size_t>(g)] = group_score(c.group_score, choice.data() + g * group_size, group_size);
   }
@@ -58,12 +66,14 @@ void limit_groups(const RouteConfig& c, std::vector<float>& choice, std::vector<
   }
 }
 
-void route_row(const RouteConfig& c, float* scores, const float* bias, std::int32_t* expert_ids, float* weights) {
+void route_row(const RouteConfig& c, float* scores, const float* bias, RouteScratch& scratch, std::int32_t* expert_ids,
+               float* weights) {
   score_row(c, scores);
-  std::vector<float> choice(scores, scores + c.n_routed_experts);
+  std::vector<float>& choice = scratch.choice;
+  std::vector<int>& order = scratch.order;
+  choice.assign(scores, scores + c.n_routed_experts);
   if (bias != nullptr) add(choice.data(), bias, choice.data(), c.n_routed_experts);
-  std::vector<int> order;
-  if (c.n_limited_groups < c.n_expert_groups) limit_groups(c, choice, order);
+  if (c.n_limited_groups < c.n_expert_groups) limit_groups(c, scratch);
   top_k(choice.data(), c.n_routed_experts, c.n_activated_experts, order);
   std::sort(order.begin(), order.end());
 
@@ -84,8 +94,9 @@ Routing route(Pass& pass, const RouteConfig& c, Tensor scores, const float* bias
   Routing routing{c.n_activated_experts, reinterpret_cast<std::int32_t*>(pass.arena.allocate(n_chosen * 4)),
                   pass.arena.allocate_floats(n_chosen)};
   pass.parallel_pieces(pass.n_tokens(), 16, [&](std::int64_t first, std::int64_t last, int) {
+    RouteScratch scratch;
     for (std::int64_t row = first; row < last; ++row) {
-      route_row(c, scores.row(row), bias, routing.expert_ids + row * c.n_activated_experts,
+      route_row(c, scores.row(row), bias, scratch, routing.expert_ids + row * c.n_activated_experts,
                 routing.weights + row * c.n_activated_experts);
     }
   });
