@@ -46,14 +46,13 @@ void ThreadPool::run(int n_tasks, Body body) {
     return;
   }
   body_ = &body;
-  n_tasks_ = n_tasks;
-  next_task_.store(0, std::memory_order_relaxed);
-  n_busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+  n_done_.store(0, std::memory_order_relaxed);
+  tickets_.store(static_cast<std::uint64_t>(n_tasks) << 32, std::memory_order_release);
   round_.fetch_add(1, std::memory_order_release);
   round_.notify_all();
   take_tasks(0);
-  // Every worker passes through every round, so body_ may be replaced as soon as all have left this one.
-  for (int spins = 0; n_busy_.load(std::memory_order_acquire) != 0; ++spins) {
+  // For tasks, not for workers: one that has not come in time holds nothing up.
+  for (int spins = 0; n_done_.load(std::memory_order_acquire) != n_tasks; ++spins) {
     if (spins < kSpins)
       pause_briefly();
     else
@@ -62,26 +61,32 @@ void ThreadPool::run(int n_tasks, Body body) {
 }
 
 void ThreadPool::take_tasks(int thread) {
+  int n_taken = 0;
   while (true) {
-    const int task = next_task_.fetch_add(1, std::memory_order_relaxed);
-    if (task >= n_tasks_) return;
-    (*body_)(task, thread);
+    const std::uint64_t ticket = tickets_.fetch_add(1, std::memory_order_acquire);
+    const auto task = static_cast<std::uint32_t>(ticket), n_tasks = static_cast<std::uint32_t>(ticket >> 32);
+    if (task >= n_tasks) break;
+    (*body_)(static_cast<int>(task), thread);
+    ++n_taken;
   }
+  // All at once: until they are counted the round cannot end, so they are of one round.
+  if (n_taken > 0) n_done_.fetch_add(n_taken, std::memory_order_release);
 }
 
-bool ThreadPool::wait_for_round(std::uint32_t seen) {
+std::uint32_t ThreadPool::wait_for_round(std::uint32_t seen) const {
   for (int spins = 0; spins < kSpins; ++spins) {
-    if (round_.load(std::memory_order_acquire) != seen) return !closing_.load(std::memory_order_relaxed);
+    if (const std::uint32_t round = round_.load(std::memory_order_acquire); round != seen) return round;
     pause_briefly();
   }
   while (round_.load(std::memory_order_acquire) == seen) round_.wait(seen, std::memory_order_acquire);
-  return !closing_.load(std::memory_order_relaxed);
+  return round_.load(std::memory_order_acquire);
 }
 
 void ThreadPool::work(int thread) {
-  for (std::uint32_t seen = 0; wait_for_round(seen); ++seen) {
+  std::uint32_t round = wait_for_round(0);
+  while (!closing_.load(std::memory_order_relaxed)) {
     take_tasks(thread);
-    n_busy_.fetch_sub(1, std::memory_order_release);
+    round = wait_for_round(round);
   }
 }
 

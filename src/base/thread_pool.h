@@ -32,15 +32,17 @@ class ThreadPool {
  private:
   void work(int thread);
   void take_tasks(int thread);
-  bool wait_for_round(std::uint32_t seen);  // false: the pool is closing
+  std::uint32_t wait_for_round(std::uint32_t seen) const;  // the number of the round that has begun since
 
   std::vector<std::thread> workers_;
+  // Read only by who holds a task that is not yet counted as done: the round cannot end before, so both stay.
   const Body* body_ = nullptr;
-  int n_tasks_ = 0;
   // Apart, so that threads claiming tasks don't disturb those that spin on round_.
   alignas(64) std::atomic<std::uint32_t> round_ = 0;
-  alignas(64) std::atomic<int> next_task_ = 0;
-  alignas(64) std::atomic<int> n_busy_ = 0;
+  // Upper half: the round's number of tasks; lower half: the next one. One word, so that a worker that comes late, in
+  // another round than it was woken for, gets either a task of the round that runs or none.
+  alignas(64) std::atomic<std::uint64_t> tickets_ = 0;
+  alignas(64) std::atomic<int> n_done_ = 0;  // tasks of this round that have ended
   std::atomic<bool> closing_ = false;
 };
 

@@ -1,6 +1,10 @@
 // thread_pool_test.cpp: every task runs once, in every round, whatever the number of threads.
 #include "base/thread_pool.h"
 
+#include <atomic>
+#include <memory>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 namespace r1 {
@@ -27,6 +31,22 @@ TEST(ThreadPool, WakesAfterSleeping) {
     std::atomic<int> sum = 0;
     pool.run(100, [&](int task, int) { sum += task; });
     EXPECT_EQ(sum, 4950);
+  }
+}
+
+// Workers outnumber the cores, so many come late: to a round that has ended, or to a later one with another body. A
+// body and what it writes end with their round, so that one used afterwards is found by the sanitizers, and here by a
+// count.
+TEST(ThreadPool, AWorkerThatComesLateTakesNothingThatIsNotThere) {
+  ThreadPool pool(4 * n_usable_cores() + 3);
+  for (int round = 0; round < 2000; ++round) {
+    const int n_tasks = 2 + round % 7;
+    auto runs = std::make_unique<std::vector<std::atomic<int>>>(static_cast<std::size_t>(n_tasks));
+    pool.run(n_tasks, [round, n_tasks, to = runs.get()](int task, int) {
+      ASSERT_LT(task, n_tasks) << "in round " << round;
+      (*to)[static_cast<std::size_t>(task)].fetch_add(1, std::memory_order_relaxed);
+    });
+    for (const std::atomic<int>& count : *runs) ASSERT_EQ(count.load(), 1) << "in round " << round;
   }
 }
 
