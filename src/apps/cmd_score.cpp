@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -15,10 +16,13 @@
 
 #include "apps/commands.h"
 #include "apps/loaded_model.h"
+#include "apps/recode_weights.h"
+#include "apps/score_summary.h"
 #include "apps/score_windows.h"
 #include "apps/standard_streams.h"
 #include "apps/store.h"
 #include "apps/token_ids.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "kernels/float_ops.h"
 #include "model/forward.h"
@@ -27,19 +31,15 @@ namespace r1 {
 namespace {
 
 constexpr int kTopTokens = 10;
+constexpr std::int64_t kMaxTextBytes = 64 << 20;
 
 struct Options {
   EngineFlags engine;
-  std::string model, ids, text, logits_path, mla = "expanded";
-  bool has_text = false;
+  std::string model, ids, text, file, logits_path, base_path, weights, mla = "expanded";
+  bool has_text = false, is_summary = false, is_exact = false;
   int chunk = 512;
   int stride = 0;  // 0: half the context
 };
-
-struct CloseFile {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-using File = std::unique_ptr<std::FILE, CloseFile>;
 
 OrderedJson top_tokens(const float* logits, int n, double log_sum) {
   std::vector<int> order(static_cast<std::size_t>(n));
@@ -83,26 +83,49 @@ class LogitsFile {
   File file_;
 };
 
-// Lines of the tokens from `position` on, whose logits are given; `next_logprob` carries the logprob of the following
-// call's first token over.
-Status print_lines(std::span<const int> tokens, std::size_t position, Tensor logits, double& next_logprob,
-                   LogitsFile& logits_file) {
-  const auto vocab_size = static_cast<int>(logits.n_cols());
-  std::vector<float> scratch(static_cast<std::size_t>(vocab_size));
-  for (std::int64_t row = 0; row < logits.n_rows(); ++row, ++position) {
-    const float* values = logits.row(row);
-    R1_TRY_STATUS(logits_file.write({values, scratch.size()}));
-    std::copy_n(values, vocab_size, scratch.begin());
-    const float best = max_value(values, vocab_size);
-    const double log_sum = best + std::log(static_cast<double>(exp_and_sum(scratch.data(), best, vocab_size)));
-    OrderedJson line = {{"position", position}, {"id", tokens[position]}};
-    line["logprob"] = position == 0 ? OrderedJson() : OrderedJson(next_logprob);
-    line["top"] = top_tokens(values, vocab_size, log_sum);
-    R1_TRY_STATUS(write_stdout(line.dump() + "\n"));
-    if (position + 1 < tokens.size()) next_logprob = values[tokens[position + 1]] - log_sum;
+// Where the rows go, in the order of the text: to stdout, a line each or summed up, and to the file of --logits.
+class Output {
+ public:
+  Output(std::span<const int> tokens, LogitsFile logits, std::optional<ScoreSummary> summary)
+      : tokens_(tokens), logits_file_(std::move(logits)), summary_(std::move(summary)) {}
+
+  // The rows of the tokens from `position` on.
+  Status take(std::size_t position, Tensor logits) {
+    const auto vocab_size = static_cast<int>(logits.n_cols());
+    scratch_.resize(static_cast<std::size_t>(vocab_size));
+    for (std::int64_t row = 0; row < logits.n_rows(); ++row, ++position) {
+      const float* values = logits.row(row);
+      R1_TRY_STATUS(logits_file_.write({values, scratch_.size()}));
+      std::copy_n(values, vocab_size, scratch_.begin());
+      const float best = max_value(values, vocab_size);
+      const double log_sum = best + std::log(static_cast<double>(exp_and_sum(scratch_.data(), best, vocab_size)));
+      const int next_id = position + 1 < tokens_.size() ? tokens_[position + 1] : -1;
+      R1_TRY_STATUS(summary_ ? summary_->add({values, scratch_.size()}, log_sum, next_id)
+                             : print_line(position, values, vocab_size, log_sum));
+      if (next_id >= 0) next_logprob_ = values[next_id] - log_sum;
+    }
+    return {};
   }
-  return {};
-}
+
+  Status finish() {
+    if (summary_) R1_TRY_STATUS(write_stdout(summary_->json()));
+    return logits_file_.flush();
+  }
+
+ private:
+  Status print_line(std::size_t position, const float* logits, int vocab_size, double log_sum) const {
+    OrderedJson line = {{"position", position}, {"id", tokens_[position]}};
+    line["logprob"] = position == 0 ? OrderedJson() : OrderedJson(next_logprob_);
+    line["top"] = top_tokens(logits, vocab_size, log_sum);
+    return write_stdout(line.dump() + "\n");
+  }
+
+  std::span<const int> tokens_;
+  LogitsFile logits_file_;
+  std::optional<ScoreSummary> summary_;  // none: a line each
+  std::vector<float> scratch_;           // [vocab_size]
+  double next_logprob_ = 0;              // of the first token of the next row
+};
 
 struct Scored {
   std::vector<int> tokens;
@@ -115,7 +138,11 @@ Result<Scored> tokens_to_score(const Options& options, const std::string& path, 
     R1_TRY(scored.tokens, parse_token_ids(options.ids, model.config.vocab_size));
   } else {
     R1_TRY(const ModelText text, load_model_text(path));
-    scored.tokens = text.tokenizer.encode(options.text);
+    std::string contents = options.text;
+    if (!options.file.empty()) {
+      R1_TRY(contents, read_file(options.file, kMaxTextBytes));
+    }
+    scored.tokens = text.tokenizer.encode(contents);
     scored.begins_with_bos = text.tokenizer.adds_bos();
     if (scored.begins_with_bos) scored.tokens.insert(scored.tokens.begin(), text.tokenizer.bos_id());
   }
@@ -177,28 +204,44 @@ class WindowForward {
   std::size_t chunk_;
 };
 
-Status score(const Options& options) {
-  R1_TRY(const std::string path, resolve_model(options.model));
-  R1_TRY(const Model model, load_model(path));
-  R1_TRY(const Scored scored, tokens_to_score(options, path, model));
-  R1_TRY(const ModelEngineOptions engine, engine_options(options.engine, model));
-  R1_TRY(const std::size_t stride, stride_of(options, engine.context_length));
-  R1_TRY(LogitsFile logits_file, LogitsFile::create(options.logits_path));
+Status recode(const Options& options, Model& model) {
+  if (!options.weights.empty()) {
+    const auto dtype = dtype_from_name(options.weights);
+    if (!dtype) return Error{ErrorCode::kInvalidInput, fmt::format("--weights {}: no such format", options.weights)};
+    R1_TRY_STATUS(recode_weights(model, *dtype));
+  }
+  return options.is_exact ? recode_weights(model, Dtype::kF32) : Status{};
+}
 
-  const auto length = std::min(scored.tokens.size(), static_cast<std::size_t>(engine.context_length));
-  WindowForward forward(model, engine, options, length);
-  double next_logprob = 0;
-  for (const ScoreWindow& window :
-       score_windows(scored.tokens.size(), static_cast<std::size_t>(engine.context_length), stride)) {
+Status score_in_windows(const Options& options, const Model& model, const ModelEngineOptions& engine,
+                        const Scored& scored, Output& output) {
+  R1_TRY(const std::size_t stride, stride_of(options, engine.context_length));
+  const auto context = static_cast<std::size_t>(engine.context_length);
+  WindowForward forward(model, engine, options, std::min(scored.tokens.size(), context));
+  for (const ScoreWindow& window : score_windows(scored.tokens.size(), context, stride)) {
     std::vector<int> tokens(scored.tokens.begin() + static_cast<std::ptrdiff_t>(window.first),
                             scored.tokens.begin() + static_cast<std::ptrdiff_t>(window.end));
     // In the place of a token that an earlier window has scored. With a stride of a whole context there is none.
     if (scored.begins_with_bos && window.fresh > window.first) tokens[0] = scored.tokens[0];
-    R1_TRY_STATUS(forward.run(tokens, window.fresh - window.first, [&](std::size_t i, Tensor logits) {
-      return print_lines(scored.tokens, window.first + i, logits, next_logprob, logits_file);
-    }));
+    R1_TRY_STATUS(forward.run(tokens, window.fresh - window.first,
+                              [&](std::size_t i, Tensor logits) { return output.take(window.first + i, logits); }));
   }
-  return logits_file.flush();
+  return output.finish();
+}
+
+Status score(const Options& options) {
+  R1_TRY(const std::string path, resolve_model(options.model));
+  R1_TRY(Model model, load_model(path));
+  R1_TRY(const Scored scored, tokens_to_score(options, path, model));
+  R1_TRY(const ModelEngineOptions engine, engine_options(options.engine, model));  // the cache is that of the file
+  R1_TRY_STATUS(recode(options, model));
+  std::optional<ScoreSummary> summary;
+  if (options.is_summary) {
+    R1_TRY(summary, ScoreSummary::create(options.base_path, scored.tokens.size(), model.config.vocab_size));
+  }
+  R1_TRY(LogitsFile logits_file, LogitsFile::create(options.logits_path));
+  Output output(scored.tokens, std::move(logits_file), std::move(summary));
+  return score_in_windows(options, model, engine, scored, output);
 }
 
 }  // namespace
@@ -216,7 +259,18 @@ void add_score(CLI::App& app, Action& action) {
   CLI::Option* ids = command->add_option("--ids", options->ids, "token ids: 1,2,3");
   CLI::Option* text =
       command->add_option("--text", options->text, "a text; begins with BOS where the model's prompts do");
-  ids->excludes(text);
+  CLI::Option* file = command->add_option("--file", options->file, "the same, from a file");
+  ids->excludes(text)->excludes(file);
+  text->excludes(file);
+  CLI::Option* summary = command->add_flag("--summary", options->is_summary, "one line: the perplexity of the text");
+  command
+      ->add_option("--base", options->base_path,
+                   "logits of another run (--logits) to which the summary adds its Kullback-Leibler divergence")
+      ->needs(summary);
+  command->add_option("--weights", options->weights,
+                      "recode the matrices to this format first, where their rows hold whole blocks");
+  command->add_flag("--exact", options->is_exact,
+                    "decode the weights to f32 first, so that activations are not rounded to 8 bit");
   command->add_option("--logits", options->logits_path,
                       "write the logits as raw float32 [tokens, vocab_size] to this file");
   command->add_option("--chunk", options->chunk, "tokens computed at once; changes no bit")
@@ -232,9 +286,9 @@ void add_score(CLI::App& app, Action& action) {
       ->add_option("--context", options->engine.context_length,
                    "tokens of a window (default: the model's context, at most 32768)")
       ->check(CLI::Range(1, 1 << 26));
-  command->callback([options, ids, text, &action] {
-    if (ids->count() + text->count() == 0) throw CLI::RequiredError("--ids or --text");
-    options->has_text = text->count() > 0;
+  command->callback([options, ids, text, file, &action] {
+    if (ids->count() + text->count() + file->count() == 0) throw CLI::RequiredError("--ids, --text or --file");
+    options->has_text = ids->count() == 0;
     action = [options] { return score(*options); };
   });
 }

@@ -4,6 +4,7 @@
 R1 names the binary (default build/release/r1). No network.
 """
 import json
+import math
 import os
 import random
 import re
@@ -103,6 +104,38 @@ class Score(CommandCase):
         self.assertEqual(self.lines(ids), self.lines(ids, '--context', '512', '--stride', '256'))
 
 
+    def test_activations_in_8_bit_cost_less_than_a_thousandth_in_every_format(self):
+        model, base = self.path('weights.gguf'), self.path('base.f32')
+        ids = ','.join(str(i * 37 % 250) for i in range(100))
+        score = lambda *flags: json.loads(self.r1('score', model, '--ids', ids, '--summary', *flags).stdout)
+        for kind in ('q4_0', 'q4_1', 'q5_0', 'q5_1', 'q8_0', 'q2_k', 'q3_k', 'q4_k_m', 'q5_k_m', 'q6_k', 'iq4_nl', 'iq4_xs'):
+            with self.subTest(kind=kind):
+                self.r1('synth', 'tiny-llama', model, '--type', kind)
+                exact = score('--exact', '--logits', base)
+                ours = score('--base', base)
+                # On text of the exact model's own, perplexity grows by exp(kl): this is its 0.1 %.
+                self.assertLess(ours['kl'], 1e-3)
+                self.assertNotEqual(ours['perplexity'], exact['perplexity'])
+                self.assertLess(abs(score('--exact', '--base', base)['kl']), 1e-6)
+
+    def test_the_measure_sees_what_a_coarse_format_costs(self):
+        model, base = self.path('floats.gguf'), self.path('base.f32')
+        self.r1('synth', 'tiny-llama', model, '--type', 'f32')
+        score = lambda *flags: json.loads(
+            self.r1('score', model, '--ids', ','.join(str(i * 37 % 250) for i in range(100)), '--summary', *flags).stdout)
+        score('--logits', base)
+        fine, coarse = (score('--base', base, '--exact', '--weights', kind)['kl'] for kind in ('q8_0', 'q2_k'))
+        self.assertLess(fine, 1e-3)
+        self.assertGreater(coarse, 1e-3)
+
+    def test_perplexity_is_that_of_the_lines(self):
+        ids = [i * 37 % 250 for i in range(40)]
+        logprobs = [line['logprob'] for line in self.lines(ids)][1:]
+        summary = json.loads(self.r1('score', self.model, '--ids', ','.join(map(str, ids)), '--summary').stdout)
+        self.assertEqual((summary['tokens'], summary['scored']), (40, 39))
+        self.assertAlmostEqual(math.log(summary['perplexity']), -sum(logprobs) / 39, places=6)
+
+
 class WrongUsage(CommandCase):
     # One command a line: MODEL is a model that works, HUGE a number that fits nowhere.
     TABLE = """
@@ -128,6 +161,8 @@ class WrongUsage(CommandCase):
         score
         score MODEL
         score MODEL --ids 1 --text x
+        score MODEL --ids 1 --file x
+        score MODEL --ids 1 --base x
         bench
         bench MODEL --machine
         bench MODEL -r 0
@@ -177,6 +212,9 @@ class Failures(CommandCase):
         ('score MODEL --ids 1,x', "'x'"), ('score MODEL --ids 999999', '999999'), ('score MODEL --ids -1', '-1'),
         ('score MODEL --ids EMPTY', 'no tokens'), ('score MODEL --ids 1 --logits /no/such/folder', '/no/such/folder'),
         ('score MODEL --ids 1 --context 16 --stride 17', '17'), ('score MODEL --ids 1 --context 513', '513'),
+        ('score MODEL --ids 1 --weights q9', 'q9'), ('score MODEL --ids 1 --weights f16', 'F16'),
+        ('score MODEL --file /no/file', '/no/file'), ('score MODEL --ids 1 --summary --base /no/file', '/no/file'),
+        ('score MODEL --ids 1 --summary --base /dev/null', '/dev/null'), ('score MODEL --ids 1 --summary --base MODEL', 'bytes'),
         ('tokenize MODEL --decode 999999', '999999'),
         ('synth no-shape FILE', 'tiny-llama'), ('synth tiny-llama /no/such/folder/x.gguf', '/no/such/folder/x.gguf'),
         ('synth tiny-llama FILE --type q99', 'q99'), ('synth tiny-llama FILE --layers 1000000', '1000000'),

@@ -72,6 +72,17 @@ class SmolLM2(unittest.TestCase):
         self.assertEqual(self.logits(ids, '-t', '2')[1], expected)
         self.assertEqual(self.logits(ids, '-t', '2', '--chunk', '7')[1], expected)
 
+    def test_what_activations_in_8_bit_cost_is_what_numerics_says(self):
+        text = os.path.join(GOLDEN, 'prose.txt')
+        with tempfile.NamedTemporaryFile() as base:
+            score = lambda *flags: json.loads(r1('score', NAME, '--file', text, '--context', '512', '--summary', *flags))
+            exact, ours = score('--exact', '--logits', base.name), score('--base', base.name)
+        # docs/numerics.md has the figures, and says that the goal of 0.1 % is not reached.
+        self.assertLess(ours['kl'], 0.005)
+        self.assertLess(abs(math.log(ours['perplexity'] / exact['perplexity'])), 0.0075)
+        self.assertGreater(ours['same_best'], 0.94)
+        self.assertGreater(ours['kl'], 0)  # the two paths are two
+
     def test_tokens_are_llama_cpps(self):
         for vector in golden('tokens.jsonl'):
             ids = json.loads(r1('tokenize', NAME, input=vector['text']))['ids']
