@@ -2,7 +2,7 @@
 BUILD_JOBS ?= $(shell nproc)
 T ?= *
 
-.PHONY: dev release run test check format asan tsan fuzz bench arm64 portable setup clean
+.PHONY: dev release run test check format asan tsan fuzz bench roofline arm64 portable setup clean
 
 dev: setup
 	@tools/build.sh dev
@@ -33,6 +33,10 @@ fuzz:
 bench: setup
 	@tools/build.sh bench
 	@tools/bench.sh
+
+roofline: setup
+	@tools/build.sh release r1
+	@tools/roofline.sh
 
 arm64: setup
 	@tools/test_arm64.sh
