@@ -104,6 +104,15 @@ class Score(CommandCase):
         self.assertEqual(self.lines(ids), self.lines(ids, '--context', '512', '--stride', '256'))
 
 
+    def test_every_window_of_a_text_begins_with_bos(self):
+        result = self.r1('score', self.model, '--text', 'twenty and more letters', '--context', '16', '--stride', '8')
+        lines = [json.loads(line) for line in result.stdout.splitlines()]
+        ids = [line['id'] for line in lines]
+        self.assertGreater(len(ids), 16)
+        second = self.lines([ids[0], *ids[9:]])  # in the place of token 8, which the first window has scored
+        for line, alone in zip(lines[16:], second[8:], strict=True):
+            self.assertEqual(line['top'], alone['top'])
+
     def test_activations_in_8_bit_cost_less_than_a_thousandth_in_every_format(self):
         model, base = self.path('weights.gguf'), self.path('base.f32')
         ids = ','.join(str(i * 37 % 250) for i in range(100))
