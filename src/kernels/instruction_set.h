@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "kernels/float_ops.h"
+#include "kernels/gemm.h"
 #include "kernels/kernels.h"
 #include "kernels/machine_probe.h"
 
@@ -33,6 +34,11 @@ struct InstructionSet {
   void (*sigmoid)(float* x, std::int64_t n) = nullptr;
   void (*silu_mul)(const float* gate, const float* up, float* y, std::int64_t n) = nullptr;
   void (*accumulate_rows)(const AccumulateArgs& args) = nullptr;
+
+  // gemm.h; n_k is 1 or more
+  int gemm_panel_lines = 0;
+  void (*gemm_pack)(const GemmOperand& b, float* packed) = nullptr;
+  void (*gemm)(const GemmArgs& args) = nullptr;
 
   // machine_probe.h
   std::uint64_t (*probe_read)(const std::byte* data, std::int64_t n_bytes) = nullptr;

@@ -125,6 +125,22 @@ void silu_mul(const float* gate, const float* up, float* y, std::int64_t n) {
 }
 void accumulate_rows(const AccumulateArgs& args) { chosen_instruction_set().accumulate_rows(args); }
 
+int gemm_panel_lines() { return chosen_instruction_set().gemm_panel_lines; }
+
+std::int64_t gemm_packed_floats(int n_lines, int n_k) {
+  const int panel = gemm_panel_lines();
+  return (std::int64_t{n_lines} + panel - 1) / panel * panel * n_k;
+}
+
+void gemm_pack(const GemmOperand& b, float* packed) { chosen_instruction_set().gemm_pack(b, packed); }
+
+void gemm(const GemmArgs& args) {
+  R1_DCHECK(args.a.line_step == 1 || args.a.k_step == 1);
+  if (args.a.n_k > 0) return chosen_instruction_set().gemm(args);
+  if (args.into == GemmInto::kAccumulate) return;
+  for (int i = 0; i < args.a.n_lines; ++i) std::fill_n(args.c + i * args.c_row_step, args.n_columns, 0.0f);
+}
+
 std::uint64_t probe_read(const std::byte* data, std::int64_t n_bytes) {
   return chosen_instruction_set().probe_read(data, n_bytes);
 }

@@ -248,6 +248,36 @@ void accumulate_any(const AccumulateArgs& args) {
   return accumulate<F32>(args);
 }
 
+constexpr int kGemmPanelLines = 8;
+
+void pack_panels(const GemmOperand& b, float* packed) {
+  for (int first = 0; first < b.n_lines; first += kGemmPanelLines) {
+    for (int k = 0; k < b.n_k; ++k) {
+      for (int line = first; line < first + kGemmPanelLines; ++line) {
+        *packed++ = line < b.n_lines ? b.data[line * b.line_step + k * b.k_step] : 0.0f;
+      }
+    }
+  }
+}
+
+void multiply_gemm(const GemmArgs& args) {
+  const GemmOperand& a = args.a;
+  for (int i = 0; i < a.n_lines; ++i) {
+    for (int j = 0; j < args.n_columns; ++j) {
+      const float* panel = args.packed_b + std::int64_t{j / kGemmPanelLines} * kGemmPanelLines * a.n_k;
+      float& c = args.c[i * args.c_row_step + j];
+      for (int k0 = 0; k0 < a.n_k; k0 += kGemmBlock) {
+        float sum = 0;
+        for (int k = k0; k < std::min(k0 + kGemmBlock, a.n_k); ++k) {
+          sum = std::fma(a.data[i * a.line_step + k * a.k_step],
+                         panel[std::int64_t{k} * kGemmPanelLines + j % kGemmPanelLines], sum);
+        }
+        c = k0 > 0 || args.into == GemmInto::kAccumulate ? c + sum : sum;
+      }
+    }
+  }
+}
+
 template <typename... Formats>
 constexpr void add_block_formats(InstructionSet& set, FormatList<Formats...>) {
   ((set.matmul[static_cast<int>(Formats::kDtype)] = matmul_blocks<Formats>), ...);
@@ -297,6 +327,9 @@ constexpr InstructionSet make_portable() {
                      .sigmoid = sigmoid_row,
                      .silu_mul = silu_mul_row,
                      .accumulate_rows = accumulate_any,
+                     .gemm_panel_lines = kGemmPanelLines,
+                     .gemm_pack = pack_panels,
+                     .gemm = multiply_gemm,
                      .probe_read = read_probe,
                      .probe_fma = fma_probe,
                      .probe_int8 = int8_probe};

@@ -1,6 +1,7 @@
 // simd_set.h: all kernels of one instruction set as a table. Included once from each set_*.cpp.
 #pragma once
 
+#include "kernels/gemm_tiles.h"
 #include "kernels/instruction_set.h"
 #include "kernels/matmul_blocks.h"
 #include "kernels/matmul_floats.h"
@@ -30,6 +31,9 @@ constexpr InstructionSet make_set(std::string_view name, std::string_view isa) {
                      .sigmoid = sigmoid_row,
                      .silu_mul = silu_mul_row,
                      .accumulate_rows = accumulate_any,
+                     .gemm_panel_lines = kGemmPanelLines,
+                     .gemm_pack = gemm_pack_panels,
+                     .gemm = multiply_gemm,
                      .probe_read = read_probe,
                      .probe_fma = fma_probe,
                      .probe_int8 = int8_probe};
