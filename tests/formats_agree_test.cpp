@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "apps/synth.h"
-#include "formats/temp_folder_for_tests.h"
+#include "base/temp_folder_for_tests.h"
 #include "model/forward.h"
 #include "model/weights.h"
 

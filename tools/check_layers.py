@@ -19,7 +19,7 @@ DOORS = {
     r'nlohmann/json\.hpp': r'.*\.cpp',  # 3 s of compile time; headers take json_fwd.hpp
     r'curl/': r'apps/http_get\.cpp',
     r'zip\.h': r'apps/zip_member(_test)?\.cpp',
-    r'openssl/': r'apps/sha256\.cpp',
+    r'openssl/': r'base/sha256\.cpp',
     r'histedit\.h|editline/': r'apps/line_reader\.cpp',
     r'CLI/': r'apps/.*\.cpp',
     r'gtest/': r'.*_test\.cpp|.*_for_tests\.h',

@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-#include "apps/sha256.h"
+#include "base/sha256.h"
 #include "base/result.h"
 
 namespace r1 {

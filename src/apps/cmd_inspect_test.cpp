@@ -7,7 +7,7 @@
 #include "apps/model_summary.h"
 #include "apps/synth.h"
 #include "formats/gguf_bytes_for_tests.h"
-#include "formats/temp_folder_for_tests.h"
+#include "base/temp_folder_for_tests.h"
 
 namespace r1 {
 namespace {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/sha256.h"
+#include "base/sha256.h"
 #include "base/result.h"
 
 namespace r1 {

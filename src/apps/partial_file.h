@@ -12,7 +12,7 @@
 #include <span>
 #include <string>
 
-#include "apps/sha256.h"
+#include "base/sha256.h"
 #include "base/function_ref.h"
 #include "base/result.h"
 

@@ -13,7 +13,7 @@
 #include "base/json.h"
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
-#include "formats/temp_folder_for_tests.h"
+#include "base/temp_folder_for_tests.h"
 #include "kernels/kernels.h"
 #include "model/weights.h"
 #include "text/tokenizer.h"

@@ -11,7 +11,7 @@
 #include "base/rng.h"
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
-#include "formats/temp_folder_for_tests.h"
+#include "base/temp_folder_for_tests.h"
 
 namespace r1 {
 namespace {

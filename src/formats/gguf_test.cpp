@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "formats/gguf_bytes_for_tests.h"
-#include "formats/temp_folder_for_tests.h"
+#include "base/temp_folder_for_tests.h"
 
 namespace r1 {
 namespace {

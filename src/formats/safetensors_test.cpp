@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "formats/temp_folder_for_tests.h"
+#include "base/temp_folder_for_tests.h"
 
 namespace r1 {
 namespace {

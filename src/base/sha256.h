@@ -1,4 +1,4 @@
-// sha256.h: the two hashes that downloads are checked with: SHA-256, and the SHA-1 that git names a file's contents by.
+// sha256.h: SHA-256, for downloads, keys and the ledger's chain, and the SHA-1 that git names a file's contents by.
 //
 // Hugging Face publishes SHA-256 for large files only; small ones are known by git's object id, SHA-1 over
 // "blob LENGTH\0" and the contents. OpenSSL computes both, behind this door.
@@ -29,6 +29,8 @@ std::string to_string(const FileHash& hash);  // "sha256:b179…", "git-sha1:e69
 // The right length for its kind and all hexadecimal (upper case is lowered); `what` names the text in the error.
 Result<FileHash> make_file_hash(HashKind kind, std::string_view hex, std::string_view what);
 Result<FileHash> parse_file_hash(std::string_view text, std::string_view what);  // the inverse of to_string
+
+std::string sha256_hex(std::string_view text);  // 64 digits, lower case
 
 class Hasher {
  public:

@@ -1,5 +1,5 @@
 // sha256_test.cpp: published vectors, and that the way the bytes are cut doesn't matter.
-#include "apps/sha256.h"
+#include "base/sha256.h"
 
 #include <string>
 

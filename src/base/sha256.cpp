@@ -1,5 +1,5 @@
 // sha256.cpp: OpenSSL's digests; this file is the only one that includes its headers.
-#include "apps/sha256.h"
+#include "base/sha256.h"
 
 #include <openssl/evp.h>
 #include <unistd.h>
@@ -53,6 +53,12 @@ Result<FileHash> parse_file_hash(std::string_view text, std::string_view what) {
   }
   if (text.starts_with(kGitPrefix)) return make_file_hash(HashKind::kGitSha1, text.substr(kGitPrefix.size()), what);
   return Error{ErrorCode::kInvalidInput, fmt::format("{}: a hash starts with sha256: or git-sha1:", what)};
+}
+
+std::string sha256_hex(std::string_view text) {
+  Hasher hasher(HashKind::kSha256, std::ssize(text));
+  hasher.update(std::as_bytes(std::span(text)));
+  return hasher.finish().hex;
 }
 
 Hasher::Hasher(HashKind kind, std::int64_t file_bytes) : state_(new State{kind, {}}) {
