@@ -1,0 +1,306 @@
+// sqlite_ledger_test.cpp: what only a file can suffer: kill -9, a full disk, failing writes, tampering, two processes.
+#include "ledger/sqlite_ledger.h"
+
+#include <sqlite3.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdlib>
+#include <map>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "base/rng.h"
+#include "base/temp_folder_for_tests.h"
+
+namespace r1 {
+namespace {
+
+std::unique_ptr<Ledger> open_or_fail(const std::string& path, const SqliteLedgerOptions& options = {}) {
+  auto opened = open_sqlite_ledger(path, options);
+  EXPECT_TRUE(opened.ok()) << opened.error().message;
+  return opened.ok() ? *std::move(opened) : nullptr;
+}
+
+// An account with a key and much money.
+std::int64_t prepare(Ledger& ledger) {
+  const std::int64_t account = ledger.create_account("acme", AccountKind::kPrepaid).value();
+  EXPECT_TRUE(ledger.credit(account, 1'000'000'000'000, "test").ok());
+  return ledger.create_key(account, "laptop", {}).value().id;
+}
+
+void sql(const std::string& path, const std::string& statement) {
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &database), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(database, statement.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+      << statement << ": " << sqlite3_errmsg(database);
+  sqlite3_close(database);
+}
+
+struct Acknowledged {
+  std::int64_t hold_id, completion_tokens;
+};
+
+// Settles until it is killed; writes what was acknowledged into the pipe.
+[[noreturn]] void settle_forever(const std::string& path, std::int64_t key, int pipe) {
+  auto opened = open_sqlite_ledger(path, {.role = LedgerRole::kServes});
+  if (!opened.ok()) ::_exit(1);
+  Ledger& ledger = **opened;
+  for (std::int64_t i = 0;; ++i) {
+    for (int parallel = 0; parallel < 8; ++parallel) {
+      ledger.reserve({key, "r1", 1, 100, ""}, [&ledger, pipe, i](const Result<Admission>& admission) {
+        if (!admission.ok()) ::_exit(2);
+        const Acknowledged done{admission->hold.id, i % 100};
+        ledger.settle(done.hold_id, {.prompt = 1, .completion = done.completion_tokens},
+                      [pipe, done](const Result<Receipt>& receipt) {
+                        if (!receipt.ok() || ::write(pipe, &done, sizeof done) != sizeof done) ::_exit(3);
+                      });
+      });
+    }
+    if (!ledger.look([](const LedgerState&) {}).ok()) ::_exit(4);
+  }
+}
+
+// How often each hold was settled, and with what.
+std::map<std::int64_t, std::vector<std::int64_t>> settlements_in(Ledger& ledger) {
+  std::map<std::int64_t, std::vector<std::int64_t>> settled;
+  EXPECT_TRUE(ledger
+                  .read([&](const Entry& entry) -> Status {
+                    if (entry.kind == EntryKind::kSettle) settled[entry.hold_id].push_back(entry.tokens.completion);
+                    return {};
+                  })
+                  .ok());
+  return settled;
+}
+
+// R1_LEDGER_KILLS=1000 for the whole of it.
+TEST(SqliteLedgerCrash, KillLosesNothingThatWasAcknowledgedAndDoublesNothing) {
+  const TempFolder folder;
+  const std::string path = folder.path_of("ledger.db");
+  const std::int64_t key = prepare(*open_or_fail(path));
+  const char* wanted = std::getenv("R1_LEDGER_KILLS");
+  const int n_kills = wanted == nullptr ? 12 : std::atoi(wanted);
+  std::vector<Acknowledged> acknowledged;
+  Rng rng(1, 0);
+  std::int64_t n_abandoned = 0;
+  for (int kill = 0; kill < n_kills; ++kill) {
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    const pid_t child = ::fork();
+    if (child == 0) settle_forever(path, key, ends[1]);
+    ::close(ends[1]);
+    Acknowledged one{};
+    // Killed at some moment after a random number of acknowledgements; what is in the pipe by then counts as well.
+    for (std::uint64_t left = 1 + rng.below(40); left > 0 && ::read(ends[0], &one, sizeof one) == sizeof one; --left) {
+      acknowledged.push_back(one);
+    }
+    ::kill(child, SIGKILL);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "the child ended by itself: " << WEXITSTATUS(status);
+    while (::read(ends[0], &one, sizeof one) == sizeof one) acknowledged.push_back(one);
+    ::close(ends[0]);
+    const auto ledger = open_or_fail(path);
+    ASSERT_TRUE(ledger->look([&](const LedgerState& state) { n_abandoned += std::ssize(state.open_holds()); }).ok());
+    const auto report = ledger->verify();
+    ASSERT_TRUE(report.ok()) << "after kill " << kill << ": " << report.error().message;
+  }
+  const auto ledger = open_or_fail(path, {.role = LedgerRole::kServes});
+  const auto settled = settlements_in(*ledger);
+  for (const Acknowledged& one : acknowledged) {
+    const auto found = settled.find(one.hold_id);
+    ASSERT_TRUE(found != settled.end()) << "hold " << one.hold_id << " was acknowledged and is lost";
+    ASSERT_EQ(found->second, std::vector{one.completion_tokens});
+  }
+  for (const auto& [hold, times] : settled) ASSERT_EQ(times.size(), 1U) << "hold " << hold;
+  EXPECT_EQ(ledger->verify()->n_open_holds, 0);  // opening it to serve has voided what was left
+  std::int64_t n_voids = 0;
+  ASSERT_TRUE(ledger
+                  ->read([&](const Entry& entry) -> Status {
+                    n_voids += entry.kind == EntryKind::kVoid && entry.detail.starts_with("abandoned") ? 1 : 0;
+                    return {};
+                  })
+                  .ok());
+  EXPECT_EQ(n_voids, n_abandoned);
+  EXPECT_GE(std::ssize(acknowledged), n_kills);
+}
+
+TEST(SqliteLedgerTampering, VerifyFindsAChangeOfAnyFieldOfAnyRow) {
+  const TempFolder folder;
+  const std::string path = folder.path_of("ledger.db"), copy = folder.path_of("copy.db");
+  {
+    const auto ledger = open_or_fail(path);
+    const std::int64_t key = prepare(*ledger);
+    ASSERT_TRUE(ledger->set_prices({.model = "other"}).ok());
+    ASSERT_TRUE(ledger->limit_key(key, {.budget_nanousd = 1'000'000'000}).ok());
+    ASSERT_TRUE(
+        ledger->settle(ledger->reserve({key, "r1", 5, 100, "a"})->hold.id, {.prompt = 5, .completion = 9}).ok());
+    ASSERT_TRUE(ledger->void_hold(ledger->reserve({key, "r1", 5, 100, "b"})->hold.id, "test").ok());
+    ASSERT_EQ(ledger->reserve({key, "r1", 5, 100, "c"})->refusal, Refusal::kNone);
+    ASSERT_TRUE(ledger->revoke_key(key).ok());
+  }
+  sql(path, "PRAGMA wal_checkpoint(TRUNCATE)");
+  const std::string guard = "PRAGMA synchronous = OFF; DROP TRIGGER entries_stay; DROP TRIGGER entries_remain; ";
+  const auto is_found = [&](const std::string& change) {
+    std::filesystem::copy_file(path, copy, std::filesystem::copy_options::overwrite_existing);
+    sql(copy, guard + change);
+    auto opened = open_sqlite_ledger(copy);
+    return !opened.ok() || !(*opened)->verify().ok();
+  };
+  EXPECT_FALSE(is_found("SELECT 1")) << "untouched, it verifies";
+  constexpr int kRows = 11;
+  ASSERT_EQ(open_or_fail(path)->verify()->n_entries, kRows);
+  for (int row = 1; row <= kRows; ++row) {
+    const std::string where = " WHERE seq = " + std::to_string(row);
+    for (const std::string_view column : kEntryColumns) {
+      const std::string name(column);
+      const bool is_text = name == "kind" || name == "model" || name == "request" || name == "detail" || name == "hash";
+      EXPECT_TRUE(is_found("UPDATE entries SET " + name + " = " + name + (is_text ? " || 'x'" : " + 100") + where))
+          << name << where;
+    }
+    EXPECT_TRUE(is_found("DELETE FROM entries" + where)) << "deleted" << where;
+  }
+  EXPECT_TRUE(is_found("UPDATE balances SET balance_nanousd = balance_nanousd + 1"));
+  EXPECT_TRUE(is_found("UPDATE balances SET held_nanousd = held_nanousd + 1"));
+  EXPECT_TRUE(is_found("UPDATE balances SET account_id = account_id + 1"));
+  EXPECT_TRUE(is_found("DELETE FROM balances"));
+  EXPECT_TRUE(is_found("UPDATE head SET seq = seq - 1"));
+  EXPECT_TRUE(is_found("DELETE FROM head"));
+  EXPECT_TRUE(is_found("INSERT INTO balances VALUES (99, 0, 0)"));
+}
+
+TEST(SqliteLedgerTampering, TheFileItselfOnlyTakesMore) {
+  const TempFolder folder;
+  const std::string path = folder.path_of("ledger.db");
+  prepare(*open_or_fail(path));
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &database), SQLITE_OK);
+  for (const char* change : {"UPDATE entries SET model = 'x'", "DELETE FROM entries"}) {
+    EXPECT_EQ(sqlite3_exec(database, change, nullptr, nullptr, nullptr), SQLITE_CONSTRAINT);
+  }
+  sqlite3_close(database);
+}
+
+TEST(SqliteLedgerFailure, AFullDiskIsAClearErrorAndNothingIsLost) {
+  const TempFolder folder;
+  const std::string path = folder.path_of("ledger.db");
+  const std::int64_t key = prepare(*open_or_fail(path));
+  std::int64_t n_reserved = 0;
+  {
+    const auto ledger = open_or_fail(path, {.max_pages = 12});
+    Result<Admission> admission = ledger->reserve({key, "r1", 1, 1, ""});
+    for (; admission.ok() && n_reserved < 10'000; admission = ledger->reserve({key, "r1", 1, 1, ""})) ++n_reserved;
+    ASSERT_FALSE(admission.ok()) << "12 pages took " << n_reserved << " entries";
+    EXPECT_EQ(admission.error().code, ErrorCode::kOutOfResource);
+    EXPECT_NE(admission.error().message.find("full"), std::string::npos) << admission.error().message;
+    EXPECT_NE(admission.error().message.find(path), std::string::npos);
+    EXPECT_FALSE(ledger->reserve({key, "r1", 1, 1, ""}).ok()) << "and again";
+    EXPECT_EQ(ledger->verify()->n_open_holds, n_reserved);
+  }
+  const auto ledger = open_or_fail(path);
+  EXPECT_EQ(ledger->reserve({key, "r1", 1, 1, ""})->refusal, Refusal::kNone) << "with room, it goes on";
+  EXPECT_EQ(ledger->verify()->n_open_holds, n_reserved + 1);
+}
+
+// SQLite's own file system, whose n-th write or sync fails.
+std::atomic<int> operations_left{-1};  // negative: none fails
+// SQLite's methods of a database, and of its log, which has others; what fails is in front of either.
+template <bool kIsDatabase>
+struct FailingFile {
+  static inline sqlite3_io_methods real, failing;
+  static void put_before(sqlite3_file* file) {
+    real = failing = *file->pMethods;
+    failing.xWrite = [](sqlite3_file* f, const void* bytes, int n, sqlite3_int64 at) {
+      return fails_now() ? SQLITE_IOERR_WRITE : real.xWrite(f, bytes, n, at);
+    };
+    failing.xSync = [](sqlite3_file* f, int flags) { return fails_now() ? SQLITE_IOERR_FSYNC : real.xSync(f, flags); };
+    file->pMethods = &failing;
+  }
+
+ private:
+  static bool fails_now() { return operations_left >= 0 && operations_left-- == 0; }
+};
+
+const char* failing_vfs() {
+  static sqlite3_vfs vfs = *sqlite3_vfs_find("unix");
+  static const bool registered = [] {
+    vfs.zName = "r1-failing";
+    vfs.xOpen = [](sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out_flags) {
+      sqlite3_vfs* unix_vfs = sqlite3_vfs_find("unix");
+      const int status = unix_vfs->xOpen(unix_vfs, name, file, flags, out_flags);
+      if (status != SQLITE_OK) return status;
+      if ((flags & SQLITE_OPEN_MAIN_DB) != 0) FailingFile<true>::put_before(file);
+      if ((flags & SQLITE_OPEN_WAL) != 0) FailingFile<false>::put_before(file);
+      return status;
+    };
+    return sqlite3_vfs_register(&vfs, 0) == SQLITE_OK;
+  }();
+  EXPECT_TRUE(registered);
+  return vfs.zName;
+}
+
+TEST(SqliteLedgerFailure, AnyFailingWriteOrSyncIsNoFalseSuccess) {
+  const TempFolder folder;
+  const std::string path = folder.path_of("ledger.db");
+  const std::int64_t key = prepare(*open_or_fail(path));
+  int n_failures = 0;
+  for (int n = 0; n < 40; ++n) {
+    std::set<std::int64_t> acknowledged;
+    {
+      const auto ledger = open_or_fail(path, {.vfs = failing_vfs()});
+      operations_left = n;
+      for (int request = 0; request < 5; ++request) {
+        const auto admission = ledger->reserve({key, "r1", 1, 10, ""});
+        if (!admission.ok()) ++n_failures;
+        if (!admission.ok()) continue;
+        const auto receipt = ledger->settle(admission->hold.id, {.prompt = 1, .completion = 2});
+        if (receipt.ok()) acknowledged.insert(admission->hold.id);
+        if (!receipt.ok()) ++n_failures;
+      }
+    }
+    operations_left = -1;
+    const auto ledger = open_or_fail(path);
+    const auto report = ledger->verify();
+    ASSERT_TRUE(report.ok()) << "operation " << n << " failed: " << report.error().message;
+    const auto settled = settlements_in(*ledger);
+    for (const std::int64_t hold : acknowledged) ASSERT_TRUE(settled.contains(hold)) << "operation " << n;
+    for (const auto& [hold, times] : settled) ASSERT_EQ(times.size(), 1U);
+  }
+  EXPECT_GE(n_failures, 10);
+}
+
+TEST(SqliteLedger, OneProcessServesAndOthersMayAdminister) {
+  const TempFolder folder;
+  const std::string path = folder.path_of("ledger.db");
+  const auto server = open_or_fail(path, {.role = LedgerRole::kServes});
+  const std::int64_t key = prepare(*server);
+  const Admission running = *server->reserve({key, "r1", 1, 10, ""});
+  EXPECT_FALSE(open_sqlite_ledger(path, {.role = LedgerRole::kServes}).ok());
+  {
+    const auto administrator = open_or_fail(path);
+    EXPECT_EQ(administrator->verify()->n_open_holds, 1) << "it doesn't void what the server holds";
+    const NewKey second = administrator->create_key(1, "second", {}).value();
+    EXPECT_TRUE(server->authenticate(second.secret).ok()) << "the server knows it at once";
+    ASSERT_TRUE(administrator->revoke_key(key).ok());
+  }
+  EXPECT_EQ(server->reserve({key, "r1", 1, 10, ""})->refusal, Refusal::kKey);
+  EXPECT_TRUE(server->settle(running.hold.id, {.prompt = 1, .completion = 1}).ok()) << "what runs is still settled";
+  EXPECT_TRUE(server->verify().ok());
+}
+
+TEST(SqliteLedger, RefusesWhatIsNoLedgerAndWhatIsNewer) {
+  const TempFolder folder;
+  const std::string text = folder.write("notes.txt", std::string(8192, 'x'));
+  EXPECT_EQ(open_sqlite_ledger(text).error().code, ErrorCode::kInvalidInput);
+  EXPECT_FALSE(open_sqlite_ledger("/no/such/folder/ledger.db").ok());
+  const std::string path = folder.path_of("ledger.db");
+  open_or_fail(path).reset();
+  sql(path, "PRAGMA user_version = 2");
+  EXPECT_EQ(open_sqlite_ledger(path).error().code, ErrorCode::kUnsupported);
+}
+
+}  // namespace
+}  // namespace r1
