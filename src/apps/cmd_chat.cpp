@@ -11,9 +11,9 @@
 #include "apps/answering.h"
 #include "apps/commands.h"
 #include "apps/line_reader.h"
-#include "apps/prices.h"
 #include "apps/sampling_flags.h"
 #include "apps/store.h"
+#include "ledger/prices.h"
 
 namespace r1 {
 namespace {
@@ -149,8 +149,9 @@ class Conversation {
     return {};
   }
   void print_counts(const Answer& got) const {
-    const double deepseek_usd = static_cast<double>(kDeepSeekR1Prices.cost_nanousd(got.usage)) * 1e-9;
-    const double o1_usd = static_cast<double>(kOpenAiO1Prices.cost_nanousd(got.usage)) * 1e-9;
+    const MeteredTokens tokens{got.usage.prompt_tokens, got.usage.cached_tokens, got.usage.completion_tokens};
+    const double deepseek_usd = static_cast<double>(cost_nanousd(kDeepSeekR1Prices, tokens).value()) * 1e-9;
+    const double o1_usd = static_cast<double>(cost_nanousd(kOpenAiO1Prices, tokens).value()) * 1e-9;
     fmt::print(
         stderr, "{}{} tokens, {:.1f} tokens/s, first after {:.2f} s{} | at R1's price ${:.6f}, at o1's ${:.6f}{}\n",
         terminal_ ? "\033[2m" : "", got.usage.completion_tokens, got.tokens_per_second(), got.seconds_to_first_token,

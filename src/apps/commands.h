@@ -29,6 +29,9 @@ void add_serve(CLI::App& app, Action& action);
 void add_pull(CLI::App& app, Action& action);
 void add_list(CLI::App& app, Action& action);
 void add_rm(CLI::App& app, Action& action);
+void add_keys(CLI::App& app, Action& action);
+void add_ledger(CLI::App& app, Action& action);
+void add_cost(CLI::App& app, Action& action);
 
 // Parses and runs; returns the exit status.
 int run_command_line(int argc, const char* const* argv);

@@ -17,7 +17,8 @@ import tempfile
 import unittest
 
 R1 = os.path.abspath(os.environ.get('R1', os.path.join(os.path.dirname(__file__), '../../build/release/r1')))
-COMMANDS = ['run', 'chat', 'serve', 'score', 'bench', 'inspect', 'tokenize', 'synth', 'pull', 'list', 'rm']
+COMMANDS = ['run', 'chat', 'serve', 'score', 'bench', 'inspect', 'tokenize', 'synth', 'pull', 'list', 'rm', 'keys', 'ledger',
+            'cost']
 
 
 class CommandCase(unittest.TestCase):

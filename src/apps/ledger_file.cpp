@@ -1,0 +1,44 @@
+// ledger_file.cpp: where the ledger is, and a clear word when it isn't there.
+#include "apps/ledger_file.h"
+
+#include <filesystem>
+#include <system_error>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include "apps/store.h"
+#include "base/file.h"
+#include "ledger/sqlite_ledger.h"
+
+namespace r1 {
+namespace {
+
+Result<std::string> place_of(const std::string& path) {
+  if (!path.empty()) return path;
+  R1_TRY(const Store store, Store::of_environment());
+  return store.home() + "/ledger.db";
+}
+
+}  // namespace
+
+void add_ledger_option(CLI::App& command, std::string& path) {
+  command.add_option("--ledger", path, "the ledger's file (default: ledger.db beside the model store)");
+}
+
+Result<std::unique_ptr<Ledger>> open_ledger(const std::string& path) {
+  R1_TRY(const std::string place, place_of(path));
+  if (path.empty()) {
+    std::error_code failed;  // a folder that can't be made is reported by opening the file
+    std::filesystem::create_directories(std::filesystem::path(place).parent_path(), failed);
+  }
+  return open_sqlite_ledger(place);
+}
+
+Result<std::unique_ptr<Ledger>> open_existing_ledger(const std::string& path) {
+  R1_TRY(const std::string place, place_of(path));
+  if (file_exists(place)) return open_sqlite_ledger(place);
+  return Error{ErrorCode::kNotFound, fmt::format("there is no ledger {} yet; `r1 keys create NAME` begins one", place)};
+}
+
+}  // namespace r1
