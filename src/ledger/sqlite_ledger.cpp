@@ -104,6 +104,7 @@ class Connection {
     int status = SQLITE_OK;
     while ((status = sqlite3_step(select_.get())) == SQLITE_ROW) {
       std::vector<std::string> columns;
+      columns.reserve(kEntryColumns.size());
       for (int i = 0; i < std::ssize(kEntryColumns); ++i) columns.push_back(column_text(select_.get(), i));
       const Result<Entry> entry = from_columns(columns);
       Status taken = entry.ok() ? each(*entry) : Status(entry.error());
@@ -186,7 +187,7 @@ class Connection {
     return Statement(statement);
   }
 
-  Status step_once(sqlite3_stmt* statement, std::string_view doing) {
+  Status step_once(sqlite3_stmt* statement, std::string_view doing) const {
     const int status = sqlite3_step(statement);
     if (status == SQLITE_DONE && sqlite3_reset(statement) == SQLITE_OK) return {};
     Error error = failure(doing);
@@ -197,7 +198,7 @@ class Connection {
   // Two processes may open a new file at once: the second finds the first's tables.
   Status make_schema() {
     R1_TRY_STATUS(run("BEGIN IMMEDIATE"));
-    const Status made = make_schema_inside();
+    Status made = make_schema_inside();
     if (made.ok()) return run("COMMIT");
     roll_back();
     return made;
@@ -276,8 +277,9 @@ class SqliteLedger final : public Ledger {
   void submit(Change change, Done done) override {
     Item item{std::move(change), std::move(done)};
     if (queue_.try_push(std::move(item))) return;
-    item.done(
-        Error{ErrorCode::kOutOfResource, fmt::format("the ledger's queue of {} changes is full", kQueueCapacity)});
+    const Error full{ErrorCode::kOutOfResource,
+                     fmt::format("the ledger's queue of {} changes is full", kQueueCapacity)};
+    item.done(full);  // NOLINT(bugprone-use-after-move): what is refused is left untouched
   }
 
   // On a connection of its own, so that the writer goes on.

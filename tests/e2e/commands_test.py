@@ -53,6 +53,30 @@ class CommandCase(unittest.TestCase):
         return os.path.join(self.folder, name)
 
 
+class Ledger(CommandCase):
+    def test_a_key_is_shown_once_and_the_ledger_verifies(self):
+        ledger = ('--ledger', self.path('ledger.db'))
+        self.assert_one_line(self.r1('ledger', 'verify', *ledger), 1, 'no ledger', 'ledger.db')
+        made = self.r1('keys', 'create', 'laptop', '--account', 'me', '--credit', '5', '--budget', '1.5', '--json', *ledger)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        key = json.loads(made.stdout)
+        self.assertRegex(key['key'], r'^sk-r1-[0-9a-f]{64}$')
+        self.assert_one_line(self.r1('ledger', 'credit', 'nobody', '5', *ledger), 1, "'nobody'")
+        self.assert_one_line(self.r1('keys', 'create', 'x', '--budget', '1e3', *ledger), 1, '--budget', '1e3')
+        self.assert_one_line(self.r1('keys', 'revoke', '77', *ledger), 1, 'no key 77')
+        self.assertEqual(self.r1('keys', 'revoke', str(key['id']), *ledger).returncode, 0)
+        [listed] = json.loads(self.r1('keys', 'list', '--json', *ledger).stdout)
+        self.assertEqual((listed['name'], listed['revoked'], listed['budget_nanousd']), ('laptop', True, 1_500_000_000))
+        [account] = json.loads(self.r1('ledger', 'show', '--json', *ledger).stdout)
+        self.assertEqual((account['account'], account['balance_nanousd']), ('me', 5_000_000_000))
+        entries = [json.loads(line) for line in self.r1('ledger', 'export', '--json', *ledger).stdout.splitlines()]
+        self.assertEqual([entry['kind'] for entry in entries], ['account', 'credit', 'key', 'revoke'])
+        self.assertNotIn(key['key'], str(entries))
+        self.assertEqual(json.loads(self.r1('ledger', 'verify', '--json', *ledger).stdout)['head'], entries[-1]['hash'])
+        self.assertEqual(self.r1('cost', '--json', *ledger).stdout, '[]\n')
+        self.assertEqual(os.stat(ledger[1]).st_mode & 0o077, 0, 'for its owner only')
+
+
 class Help(CommandCase):
     def test_lists_every_command_and_each_has_its_own(self):
         listed = self.r1('--help')
