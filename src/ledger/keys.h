@@ -30,7 +30,7 @@ struct KeyDetail {
   bool operator==(const KeyDetail&) const = default;
 };
 std::string to_json(const KeyDetail& detail);
-Result<KeyDetail> parse_key_detail(std::string_view json);
+Result<KeyDetail> parse_key_detail(std::string_view text);
 
 Result<std::string> make_secret();  // "sk-r1-" and 64 hexadecimal digits from the system's generator
 

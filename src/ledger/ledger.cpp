@@ -18,12 +18,14 @@ Error unknown(std::string_view what, std::int64_t id) {
   return {ErrorCode::kNotFound, fmt::format("the ledger has no {} {}", what, id)};
 }
 
-// Waits for a function with a callback.
+// Waits for a function with a callback. The promise is the callback's as well: set_value may still be in it when we are
+// gone.
 template <typename T, typename Start>
 Result<T> wait_for(Start start) {
-  std::promise<Result<T>> promise;
-  start([&promise](Result<T> result) { promise.set_value(std::move(result)); });
-  return promise.get_future().get();
+  const auto promise = std::make_shared<std::promise<Result<T>>>();
+  std::future<Result<T>> future = promise->get_future();
+  start([promise](Result<T> result) { promise->set_value(std::move(result)); });
+  return future.get();
 }
 
 std::optional<Entry> entry_of(Entry entry) { return {std::move(entry)}; }
