@@ -10,8 +10,8 @@
 #include <variant>
 #include <vector>
 
-#include "base/sha256.h"
 #include "base/result.h"
+#include "base/sha256.h"
 
 namespace r1 {
 

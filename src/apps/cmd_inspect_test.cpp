@@ -6,8 +6,8 @@
 #include "apps/commands.h"
 #include "apps/model_summary.h"
 #include "apps/synth.h"
-#include "formats/gguf_bytes_for_tests.h"
 #include "base/temp_folder_for_tests.h"
+#include "formats/gguf_bytes_for_tests.h"
 
 namespace r1 {
 namespace {

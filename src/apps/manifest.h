@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "base/sha256.h"
 #include "base/result.h"
+#include "base/sha256.h"
 
 namespace r1 {
 

@@ -12,9 +12,9 @@
 #include <span>
 #include <string>
 
-#include "base/sha256.h"
 #include "base/function_ref.h"
 #include "base/result.h"
+#include "base/sha256.h"
 
 namespace r1 {
 

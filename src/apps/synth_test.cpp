@@ -11,9 +11,9 @@
 
 #include "apps/type_mix.h"
 #include "base/json.h"
+#include "base/temp_folder_for_tests.h"
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
-#include "base/temp_folder_for_tests.h"
 #include "kernels/kernels.h"
 #include "model/weights.h"
 #include "text/tokenizer.h"

@@ -9,9 +9,9 @@
 #include <gtest/gtest.h>
 
 #include "base/rng.h"
+#include "base/temp_folder_for_tests.h"
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
-#include "base/temp_folder_for_tests.h"
 
 namespace r1 {
 namespace {

@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "formats/gguf_bytes_for_tests.h"
 #include "base/temp_folder_for_tests.h"
+#include "formats/gguf_bytes_for_tests.h"
 
 namespace r1 {
 namespace {
