@@ -16,6 +16,7 @@
 #include "serve/generation.h"
 #include "serve/page.h"
 #include "serve/parameters.h"
+#include "text/fill_in_middle.h"
 
 namespace r1 {
 namespace {
@@ -89,8 +90,12 @@ std::optional<ApiError> check_against_model(const CompletionRequest& request, co
   return std::nullopt;
 }
 
-Prompt text_prompt(const ServedModel& model, const CompletionRequest& request) {
+Result<Prompt> text_prompt(const ServedModel& model, const CompletionRequest& request) {
   Prompt prompt;
+  if (!request.suffix.empty()) {
+    R1_TRY(prompt.ids, fill_in_middle_prompt(*model.tokenizer, request.prompt, request.suffix));
+    return prompt;
+  }
   prompt.ids = request.prompt_ids;
   if (!prompt.ids.empty()) return prompt;
   if (model.tokenizer->adds_bos()) prompt.ids.push_back(model.tokenizer->bos_id());
@@ -121,20 +126,21 @@ ApiServer::ApiServer(std::vector<ServedModel> models, AccessOptions access)
       started_s_(std::time(nullptr)),
       ids_(random_seed(), static_cast<std::uint64_t>(getpid())) {}
 
+// The API's own paths are there bare, as DeepSeek's documents have them, under OpenAI's /v1, and under DeepSeek's
+// /beta.
 const std::vector<ApiServer::Route>& ApiServer::routes() {
   static const std::vector<Route> all = [] {
-    std::vector<Route> table = {
-        {"POST", "/v1/chat/completions", &ApiServer::post_chat},
+    const std::vector<Route> api = {
         {"POST", "/chat/completions", &ApiServer::post_chat},
-        {"POST", "/v1/completions", &ApiServer::post_text},
         {"POST", "/completions", &ApiServer::post_text},
-        {"GET", "/v1/models", &ApiServer::get_models},
         {"GET", "/models", &ApiServer::get_models},
-        {"GET", "/v1/models/", &ApiServer::get_model},
         {"GET", "/models/", &ApiServer::get_model},
-        {"GET", "/health", &ApiServer::get_health},
     };
-    for (const PageFile& file : page_files()) table.push_back({"GET", file.path, &ApiServer::get_page_file});
+    std::vector<Route> table = {{"GET", "/health", &ApiServer::get_health}};
+    for (const std::string prefix : {"", "/v1", "/beta"})
+      for (const Route& route : api) table.push_back({route.method, prefix + route.path, route.answer});
+    for (const PageFile& file : page_files())
+      table.push_back({"GET", std::string(file.path), &ApiServer::get_page_file});
     return table;
   }();
   return all;
@@ -186,7 +192,9 @@ HttpReply ApiServer::post_text(const Call& call) {
   const auto read = read_request(call, /*is_chat=*/false, request);
   if (const auto* error = std::get_if<ApiError>(&read)) return refusal(*error);
   const ServedModel& model = *std::get<const ServedModel*>(read);
-  return generate(call, model, request, text_prompt(model, request), /*is_chat=*/false);
+  const auto prompt = text_prompt(model, request);
+  if (!prompt.ok()) return error_response(400, "'suffix': " + prompt.error().message, "suffix", "unsupported");
+  return generate(call, model, request, *prompt, /*is_chat=*/false);
 }
 
 // The model is looked up first: its sampling is what the request's parameters change.

@@ -28,7 +28,8 @@ class ApiServer final : public HttpHandler {
  private:
   struct Call;  // a request with what its handling needs
   struct Route {
-    std::string_view method, path;
+    std::string_view method;
+    std::string path;
     HttpReply (ApiServer::*answer)(const Call& call);
   };
   static const std::vector<Route>& routes();

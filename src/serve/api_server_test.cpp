@@ -317,6 +317,24 @@ TEST_F(ApiTest, CompletionsContinueTextAndTokens) {
   EXPECT_TRUE(stream.done);
 }
 
+TEST_F(ApiTest, ASuffixIsForModelsThatFillInTheMiddle) {
+  start(R"({"answers": [{"steps": [{"text": " x"}]}]})");
+  const auto post = [&](const std::string& body) { return send("POST", "/beta/completions", body); };
+  const Reply refused = post(R"({"prompt": "a", "suffix": "b"})");
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(refused.body_json()["error"]["param"], "suffix");
+  EXPECT_EQ(post(R"({"prompt": "a", "suffix": ""})").status, 200) << "an empty one is none";
+
+  auto script = Script::parse(R"({"answers": [{"steps": [{"text": " x"}]}]})", "test");
+  for (const char* name : {"<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"})
+    script->vocabulary.push_back({name, ScriptToken::Kind::kControl});
+  model = std::move(*ScriptModel::from_script(std::move(*script)));
+  api = std::make_unique<ApiServer>(std::vector{model->served()}, AccessOptions{});
+  const json filled = post(R"({"prompt": "ab", "suffix": "cde"})").body_json();
+  EXPECT_EQ(filled["choices"][0]["text"], " x");
+  EXPECT_EQ(filled["usage"]["prompt_tokens"], 9) << "BOS, three markers, five bytes";
+}
+
 TEST_F(ApiTest, CompletionLogprobsAreParallelArrays) {
   start(R"({"answers": [{"steps": [{"text": " é b"}]}]})");
   const json logprobs =
@@ -336,8 +354,12 @@ TEST_F(ApiTest, CompletionsHaveSixteenTokensByDefault) {
 
 TEST_F(ApiTest, RoutesKnowTheirMethods) {
   start(kThinker);
-  for (const char* path : {"/v1/models", "/models"}) {
-    const json list = send("GET", path).body_json();
+  for (const std::string base : {"", "/v1", "/beta"}) {
+    const std::string message = R"({"messages": [{"role": "user", "content": "x"}]})";
+    EXPECT_EQ(send("POST", base + "/chat/completions", message).body_json()["object"], "chat.completion") << base;
+    EXPECT_EQ(send("POST", base + "/completions", R"({"prompt": "x"})").body_json()["object"], "text_completion");
+    EXPECT_EQ(send("GET", base + "/models/r1").body_json()["id"], "r1");
+    const json list = send("GET", base + "/models").body_json();
     EXPECT_EQ(list["object"], "list");
     EXPECT_EQ(list["data"][0]["id"], "r1");
     EXPECT_EQ(list["data"][0]["object"], "model");

@@ -16,6 +16,7 @@ struct CompletionRequest {
   std::vector<ChatMessage> messages;  // of a chat
   std::string prompt;                 // of a completion: text,
   std::vector<int> prompt_ids;        // or tokens
+  std::string suffix;                 // "": none; else what follows the completion, after a prompt of text
   SamplingParams sampling;
   std::optional<std::int64_t> seed;
   std::vector<std::string> stop;

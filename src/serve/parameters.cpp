@@ -190,11 +190,6 @@ MaybeError read_text_logprobs(const Json& value, CompletionRequest& request) {
   return {};
 }
 
-MaybeError read_suffix(const Json& value, CompletionRequest& /*request*/) {
-  if (value.is_string() && value.get_ref<const std::string&>().empty()) return {};
-  return unsupported("suffix", "'suffix' is not supported yet");
-}
-
 // ---- the tables ---------------------------------------------------------------------------------------------------
 
 using Request = CompletionRequest;
@@ -277,7 +272,8 @@ constexpr std::array kTextParameters = {
     Parameter{"logprobs", Parameter::Read(read_text_logprobs), 0, 0,
               "report log-probabilities, with so many alternatives for each token (0 to 20)"},
     Parameter{"echo", [](Request& r) -> bool& { return r.echo; }, 0, 0, "begin the text with the prompt"},
-    Parameter{"suffix", Parameter::Read(read_suffix), 0, 0, "not supported yet"},
+    Parameter{"suffix", [](Request& r) -> std::string& { return r.suffix; }, 0, 0,
+              "what comes after the gap to be filled, if the model can fill in the middle"},
 };
 
 // ---- reading one value --------------------------------------------------------------------------------------------
@@ -347,6 +343,10 @@ std::optional<ApiError> read_parameters(const Json& body, std::span<const Parame
   request.sampling.top_k = std::max(request.sampling.top_k, 0);
   if (request.n_top_logprobs > 0 && !request.logprobs)
     return ApiError{400, "'top_logprobs' needs 'logprobs' to be true", "top_logprobs", "invalid_value"};
+  if (!request.suffix.empty() && !request.prompt_ids.empty())
+    return unsupported("suffix", "'suffix' needs a 'prompt' that is text, not token ids");
+  if (!request.suffix.empty() && request.echo)
+    return unsupported("echo", "'echo' with 'suffix' is not supported: the answer stands between the two");
   if (request.echo && request.logprobs)
     return unsupported("echo", "'echo' with 'logprobs' is not supported yet: the prompt's are not computed");
   return {};

@@ -224,6 +224,16 @@ describe("scripted engine", { skip }, () => {
     assert.ok(lastThought < chunks.findIndex((delta) => delta.content));
   });
 
+  test("every base URL that DeepSeek documents serves the same", async () => {
+    for (const base of ["", "/v1", "/beta"]) {
+      const client = new OpenAI({ baseURL: at.server.url + base, apiKey: "none", maxRetries: 0 });
+      assert.equal((await client.models.list()).data[0].id, at.model);
+      const { choices } = await client.chat.completions.create({ model: at.model, messages: said("strawberry") });
+      assert.match(choices[0].message.content, /^There are/);
+      assert.ok((await client.completions.create({ model: at.model, prompt: "x" })).choices.length === 1);
+    }
+  });
+
   test("the client's own runner for streams agrees", async () => {
     const runner = at.client.chat.completions.stream({ model: at.model, messages: said("strawberry") });
     let text = "";
