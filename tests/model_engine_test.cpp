@@ -87,6 +87,25 @@ class ModelEngineTest : public testing::TestWithParam<const char*> {
   Json golden_;
 };
 
+// What is forced takes the place of what would be sampled, and is in the context of all that follows.
+TEST_P(ModelEngineTest, AThoughtIsClosedAfterExactlyItsTokens) {
+  const auto engine = this->engine();
+  GenerateRequest request{.prompt = prompt(20, 3), .sampling = {.temperature = 0.0f}, .max_tokens = 30};
+  const std::vector<int> free = collect(*engine->submit(request)).ids;
+  const std::vector<int> closing = {7, 8, 9};
+  request.thought = ThoughtLimit{
+      .max_tokens = 6, .begins_inside = true, .closing = closing, .is_inside = [](int id) { return id != 9; }};
+  const std::vector<int> closed = collect(*engine->submit(request)).ids;
+  ASSERT_EQ(closed.size(), 30u);
+  EXPECT_TRUE(std::equal(free.begin(), free.begin() + 6, closed.begin()));
+  EXPECT_EQ(std::vector<int>(closed.begin() + 6, closed.begin() + 9), closing);
+  GenerateRequest rest{.prompt = request.prompt, .sampling = request.sampling, .max_tokens = 21};
+  rest.prompt.insert(rest.prompt.end(), closed.begin(), closed.begin() + 9);
+  EXPECT_EQ(collect(*engine->submit(rest)).ids, std::vector<int>(closed.begin() + 9, closed.end()));
+  request.thought->closing = {model_.config.vocab_size};
+  EXPECT_FALSE(engine->submit(request).ok());
+}
+
 TEST_P(ModelEngineTest, GreedyTextIsTheGoldenOne) {
   const auto tokens = golden_["tokens"].get<std::vector<int>>();
   const auto expected = golden_["greedy"].get<std::vector<int>>();

@@ -4,8 +4,11 @@
 // that all that is above can be tested without weights.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/result.h"
@@ -31,11 +34,23 @@ struct SamplingParams {
   int n_top_logprobs = -1;  // -1: no logprobs; 0: of the sampled token only
 };
 
+// For answers that may hold a thought: ends one that goes on too long. After max_tokens of it, or when told, `closing`
+// is written token by token in place of what would be sampled; then the answer goes on by itself.
+struct ThoughtLimit {
+  int max_tokens = -1;                 // -1: only when told
+  bool begins_inside = false;          // the prompt ends in a thought
+  std::vector<int> closing;            // not empty; leads out of the thought
+  std::function<bool(int)> is_inside;  // whether the answer is in a thought after this token; called with each, in
+                                       // order, on the engine's thread
+  std::shared_ptr<const std::atomic<bool>> end_now;  // set from any thread; null: never
+};
+
 struct GenerateRequest {
   std::vector<int> prompt;  // not empty, ids below vocab_size
   SamplingParams sampling;
-  int max_tokens = 0;              // 0: until the context is full
-  std::vector<int> end_ids;        // tokens that end the answer
+  int max_tokens = 0;        // 0: until the context is full
+  std::vector<int> end_ids;  // tokens that end the answer
+  std::optional<ThoughtLimit> thought = {};
   std::function<void()> on_event;  // see TokenChannel
 };
 

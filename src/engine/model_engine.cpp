@@ -73,6 +73,8 @@ Status ModelEngine::check(const GenerateRequest& request) const {
     return Error{ErrorCode::kInvalidInput,
                  fmt::format("token id {} in the prompt, the vocabulary has {}", *id, model_.config.vocab_size)};
   }
+  if (request.thought && std::any_of(request.thought->closing.begin(), request.thought->closing.end(), beyond))
+    return Error{ErrorCode::kInvalidInput, "a token that closes the thought is beyond the vocabulary"};
   for (const LogitBias& bias : request.sampling.logit_bias) {
     if (beyond(bias.id)) {
       return Error{ErrorCode::kInvalidInput,
@@ -91,6 +93,7 @@ Result<TokenStream> ModelEngine::submit(GenerateRequest request) {
   const int room = context_length_ - sequence->n_prompt_tokens;
   sequence->max_tokens = request.max_tokens > 0 ? std::min(request.max_tokens, room) : room;
   sequence->end_ids = std::move(request.end_ids);
+  if (request.thought) sequence->thought.emplace(*std::move(request.thought));
   sequence->channel = std::make_shared<TokenChannel>();
   sequence->channel->on_event = std::move(request.on_event);
   TokenStream stream(sequence->channel);
@@ -161,7 +164,10 @@ void ModelEngine::step(const ScheduledBatch& batch) {
       deliver(sequence, {.token = {}, .finish = sequence.finish});
       continue;
     }
-    append(sequence, sampler_.sample(row_logits, sequence.sampling, sequence.tokens, sequence.n_prompt_tokens));
+    const std::optional<int> forced = sequence.thought ? sequence.thought->forced() : std::nullopt;
+    append(sequence, forced
+                         ? sampler_.given(*forced, row_logits, sequence.sampling)
+                         : sampler_.sample(row_logits, sequence.sampling, sequence.tokens, sequence.n_prompt_tokens));
   }
 }
 
@@ -169,6 +175,7 @@ void ModelEngine::append(Sequence& sequence, SampledToken token) {
   const int id = token.id;
   sequence.tokens.push_back(id);
   completion_tokens_.fetch_add(1);
+  if (sequence.thought) sequence.thought->take(id);
   const bool ended = std::find(sequence.end_ids.begin(), sequence.end_ids.end(), id) != sequence.end_ids.end();
   const bool full = sequence.n_completion_tokens() >= sequence.max_tokens;
   if (ended || full) {

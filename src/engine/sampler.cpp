@@ -45,6 +45,13 @@ SampledToken Sampler::sample(std::span<const float> logits, const SamplingParams
   return token;
 }
 
+SampledToken Sampler::given(int id, std::span<const float> logits, const SamplingParams& params) {
+  SampledToken token;
+  token.id = id;
+  if (params.n_top_logprobs >= 0) fill_logprobs(logits, params.n_top_logprobs, token);
+  return token;
+}
+
 void Sampler::penalize(const SamplingParams& params, std::span<const int> tokens, int n_prompt_tokens) {
   const auto score = [&](int id) -> float& { return scores_[static_cast<std::size_t>(id)]; };
   counts_.resize(scores_.size());

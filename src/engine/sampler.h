@@ -18,6 +18,9 @@ class Sampler {
   SampledToken sample(std::span<const float> logits, const SamplingParams& params, std::span<const int> tokens,
                       int n_prompt_tokens);
 
+  // A token that was not drawn but given, with the same report.
+  SampledToken given(int id, std::span<const float> logits, const SamplingParams& params);
+
  private:
   struct Candidate {
     float p;

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "engine/thought_watch.h"
+
 namespace r1 {
 namespace {
 
@@ -36,6 +38,7 @@ struct ScriptEngine::Sequence {
   Clock::time_point due{};               // nothing happens before
   std::vector<StreamEvent> undelivered;  // at most a token and a finish
   Usage usage;
+  std::optional<ThoughtWatch> thought;
   bool finished = false;  // its Finish is delivered or in `undelivered`
 };
 
@@ -70,6 +73,7 @@ Result<TokenStream> ScriptEngine::submit(GenerateRequest request) {
   auto sequence = std::make_unique<Sequence>();
   sequence->channel = std::make_shared<TokenChannel>();
   sequence->channel->on_event = std::move(request.on_event);
+  if (request.thought) sequence->thought.emplace(*std::move(request.thought));
   sequence->request = std::move(request);
   TokenStream stream(sequence->channel);
   submitted_.try_push(std::move(sequence));  // has room: n_unfinished_ saw to it
@@ -164,6 +168,11 @@ bool ScriptEngine::step(Sequence& sequence) {
 
 // Plays up to the next token, wait or end.
 bool ScriptEngine::play(Sequence& sequence) {
+  if (const auto forced = sequence.thought ? sequence.thought->forced() : std::nullopt) {
+    emit_token(sequence, *forced);
+    if (sequence.thought->has_closed()) skip_thought(sequence);
+    return true;
+  }
   for (int i = 0; i < kOpsPerStepMax; ++i) {
     const ScriptOp& op = sequence.answer->ops[sequence.next_op++];
     switch (op.kind) {
@@ -200,6 +209,21 @@ bool ScriptEngine::play(Sequence& sequence) {
   return true;
 }
 
+// A thought that was closed from outside leaves out what the script would still have thought, up to its </think>.
+void ScriptEngine::skip_thought(Sequence& sequence) const {
+  const std::vector<ScriptOp>& ops = sequence.answer->ops;
+  const int closing = script_.find("</think>");
+  std::vector<Sequence::Loop> loops = sequence.loops;
+  for (std::size_t i = sequence.next_op; i < ops.size(); ++i) {
+    if (ops[i].kind == ScriptOp::Kind::kLoop) loops.push_back({i + 1, ops[i].number});
+    if (ops[i].kind == ScriptOp::Kind::kEndLoop) loops.pop_back();
+    if (ops[i].kind != ScriptOp::Kind::kToken || ops[i].number != closing) continue;
+    sequence.next_op = i + 1;
+    sequence.loops = std::move(loops);
+    return;
+  }
+}
+
 void ScriptEngine::emit_token(Sequence& sequence, int id) {
   const GenerateRequest& request = sequence.request;
   SampledToken token;
@@ -210,6 +234,7 @@ void ScriptEngine::emit_token(Sequence& sequence, int id) {
       token.top.push_back(rank == 0 ? made_up(id, 0) : made_up((id + rank) % 256, rank));
   }
   sequence.undelivered.push_back({std::move(token), std::nullopt});
+  if (sequence.thought) sequence.thought->take(id);
   ++sequence.usage.completion_tokens;
   ++completion_tokens_;
   const int n_tokens = sequence.usage.prompt_tokens + sequence.usage.completion_tokens;

@@ -41,6 +41,7 @@ class ScriptEngine final : public Engine {
   bool step(Sequence& sequence);
   bool play(Sequence& sequence);
   void emit_token(Sequence& sequence, int id);
+  void skip_thought(Sequence& sequence) const;
   void finish(Sequence& sequence, FinishReason reason, std::string message = {});
   bool deliver(Sequence& sequence);
   const ScriptAnswer* choose(const std::vector<int>& prompt);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/thought_watch.h"
 #include "engine/token_stream.h"
 #include "ops/kv_cache.h"
 
@@ -24,6 +25,7 @@ struct Sequence {
   SamplingParams sampling;
   int max_tokens = 0;  // of the completion, at least 1
   std::vector<int> end_ids;
+  std::optional<ThoughtWatch> thought;
 
   std::shared_ptr<TokenChannel> channel;
   std::optional<StreamEvent> undelivered;  // the consumer's queue was full: not scheduled until this has gone

@@ -132,6 +132,7 @@ const std::vector<ApiServer::Route>& ApiServer::routes() {
   static const std::vector<Route> all = [] {
     const std::vector<Route> api = {
         {"POST", "/chat/completions", &ApiServer::post_chat},
+        {"POST", "/chat/completions/control", &ApiServer::post_control},
         {"POST", "/completions", &ApiServer::post_text},
         {"GET", "/models", &ApiServer::get_models},
         {"GET", "/models/", &ApiServer::get_model},
@@ -181,7 +182,7 @@ HttpReply ApiServer::post_chat(const Call& call) {
   const auto read = read_request(call, /*is_chat=*/true, request);
   if (const auto* error = std::get_if<ApiError>(&read)) return refusal(*error);
   const ServedModel& model = *std::get<const ServedModel*>(read);
-  auto prompt = model.chat_template->render(request.messages);
+  auto prompt = model.chat_template->render(request.messages, request.thinking);
   if (!prompt.ok()) return error_response(400, prompt.error().message, "messages", "invalid_value");
   return generate(call, model, request, *prompt, /*is_chat=*/true);
 }
@@ -195,6 +196,24 @@ HttpReply ApiServer::post_text(const Call& call) {
   const auto prompt = text_prompt(model, request);
   if (!prompt.ok()) return error_response(400, "'suffix': " + prompt.error().message, "suffix", "unsupported");
   return generate(call, model, request, *prompt, /*is_chat=*/false);
+}
+
+// What can be asked of an answer that is being written: so far, to end its thought.
+HttpReply ApiServer::post_control(const Call& call) {
+  const auto body = parse_json(call.request.body, "the body");
+  if (!body.ok()) return error_response(400, body.error().message, "", "invalid_json");
+  if (!body->is_object()) return error_response(400, "the body must be a JSON object", "", "invalid_type");
+  const auto id = json_string(*body, "id", ""), action = json_string(*body, "action", "");
+  if (!id.ok()) return error_response(400, id.error().message, "id", "invalid_type");
+  if (!action.ok()) return error_response(400, action.error().message, "action", "invalid_type");
+  if (*action != "end_thinking")
+    return error_response(422, "'action' must be \"end_thinking\"", "action", "invalid_value");
+  const auto found = thinking_.find(*id);
+  const auto end_thinking = found != thinking_.end() ? found->second.lock() : nullptr;
+  if (!end_thinking)
+    return error_response(404, fmt::format("no answer with id '{:.64}' is being written", *id), "id", "not_found");
+  end_thinking->store(true);
+  return json_response({{"id", *id}, {"action", *action}});
 }
 
 // The model is looked up first: its sampling is what the request's parameters change.
@@ -232,6 +251,8 @@ HttpReply ApiServer::generate(const Call& call, const ServedModel& model, const 
   if (!generation.ok()) return engine_failure(generation.error());
 
   const AnswerHead head{new_uuid(), model.name, fingerprint_of(model.name), std::time(nullptr)};
+  std::erase_if(thinking_, [](const auto& entry) { return entry.second.expired(); });
+  thinking_.emplace(head.id, generation->end_thinking());
   std::string echoed = request.echo ? model.tokenizer->decode(prompt.ids) : "";
   auto wire = is_chat ? chat_wire(head, {.thinks = prompt.in_thinking(), .logprobs = request.logprobs})
                       : text_wire(head, {.echoed = std::move(echoed), .logprobs = request.logprobs});

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -37,6 +39,7 @@ class ApiServer final : public HttpHandler {
   HttpReply dispatch(const Call& call);
   HttpReply post_chat(const Call& call);
   HttpReply post_text(const Call& call);
+  HttpReply post_control(const Call& call);
   HttpReply get_models(const Call& call);
   HttpReply get_model(const Call& call);
   HttpReply get_health(const Call& call);
@@ -52,6 +55,8 @@ class ApiServer final : public HttpHandler {
   const AccessOptions access_;
   const HttpServer* server_ = nullptr;
   const std::int64_t started_s_;
+  // By the id of the answer: its Generation's end_thinking(). Those that are over are dropped as new ones come.
+  std::map<std::string, std::weak_ptr<std::atomic<bool>>, std::less<>> thinking_;
   Rng ids_;  // of answers, and seeds for those who name none
 };
 

@@ -217,6 +217,84 @@ TEST_F(ApiTest, ModelsThatDoNotThinkHaveNoReasoning) {
             json::parse(R"({"role": "assistant", "content": "", "reasoning_content": null})"));
 }
 
+TEST_F(ApiTest, ThinkingHasExactlyItsTokens) {
+  start(R"({"answers": [{"steps": [{"text": "a", "repeat": 40}, {"text": " STOP\n</think>\n\nIt is so."}]}]})");
+  const int n_closing = static_cast<int>(model->served().chat_template->closing_ids().size()) - 2;  // to </think>
+  for (const int limit : {0, 1, 5, 40}) {
+    const std::string extra = R"("stop": "STOP", "max_thinking_tokens": )" + std::to_string(limit) + ", ";
+    const json body = chat(extra).body_json();
+    const json& message = body["choices"][0]["message"];
+    const std::string thinking = message["reasoning_content"];
+    const std::string begun(static_cast<std::size_t>(limit), 'a');
+    EXPECT_EQ(thinking, begun + (limit > 0 ? "\n\n" : "") + "That is enough thinking; I answer now.");
+    EXPECT_EQ(message["content"], "It is so.");
+    EXPECT_EQ(body["usage"]["completion_tokens_details"]["reasoning_tokens"], limit + n_closing);
+    const Reply stream = chat(extra + R"("stream": true, )");
+    EXPECT_EQ(stream.joined("reasoning_content"), thinking);
+    EXPECT_EQ(stream.joined("content"), message["content"]);
+    EXPECT_EQ(stream.events.back()["usage"]["completion_tokens"], body["usage"]["completion_tokens"]);
+  }
+  const json unlimited = chat(R"("max_thinking_tokens": 1000, )").body_json();
+  EXPECT_EQ(unlimited["choices"][0]["message"]["reasoning_content"], std::string(40, 'a') + " STOP");
+  EXPECT_EQ(chat(R"("max_thinking_tokens": 1, "max_tokens": 3, )").body_json()["usage"]["completion_tokens"], 3);
+}
+
+TEST_F(ApiTest, ThinkingIsSwitchedByEitherDialectsName) {
+  start(R"({"answers": [{"steps": [{"text": "Hello."}]}]})");
+  for (const char* extra : {R"("thinking": {"type": "disabled"}, )", R"("reasoning_effort": "none", )"}) {
+    const json body = chat(extra).body_json();
+    EXPECT_EQ(body["choices"][0]["message"]["content"], "Hello.");
+    EXPECT_TRUE(body["choices"][0]["message"]["reasoning_content"].is_null());
+    EXPECT_EQ(body["usage"]["prompt_tokens"], 11) << "an empty thought is closed in the prompt";
+  }
+  EXPECT_EQ(chat(R"("thinking": {"type": "enabled"}, )").body_json()["choices"][0]["message"]["reasoning_content"],
+            "Hello.");
+}
+
+TEST_F(ApiTest, APrefixIsContinuedInAnswerOrThought) {
+  start(R"({"answers": [{"when": "answer", "steps": [{"text": " is 42."}]},
+                        {"steps": [{"text": " see.\n</think>\n\nYes."}]}]})");
+  const auto post = [&](const json& last, const char* question) {
+    const json messages = {{{"role", "user"}, {"content", question}}, last};
+    return send("POST", "/beta/chat/completions", json{{"messages", messages}}.dump());
+  };
+  const json answer =
+      post({{"role", "assistant"}, {"content", "It"}, {"prefix", true}}, "answer").body_json()["choices"][0]["message"];
+  EXPECT_EQ(answer["content"], " is 42.") << "what was added, as DeepSeek returns it";
+  EXPECT_TRUE(answer["reasoning_content"].is_null());
+  const json thought =
+      post({{"role", "assistant"}, {"content", ""}, {"reasoning_content", "Let me"}, {"prefix", true}}, "thought")
+          .body_json()["choices"][0]["message"];
+  EXPECT_EQ(thought["reasoning_content"], " see.");
+  EXPECT_EQ(thought["content"], "Yes.");
+  EXPECT_EQ(post({{"role", "user"}, {"content", "It"}, {"prefix", true}}, "x").status, 400);
+}
+
+TEST_F(ApiTest, AThoughtEndsWhenTold) {
+  start(R"({"answers": [{"steps": [{"text": "Hm"}, {"text": " and on", "repeat": 1000000000},
+                                   {"text": "\n</think>\n\nDone."}]}], "context_length": 1000000})");
+  HttpRequest request{
+      "POST", "/chat/completions",     "",
+      "1.1",  {{"Host", "localhost"}}, R"({"stream": true, "messages": [{"role": "user", "content": "x"}]})"};
+  HttpReply reply = api->handle(request, HttpWaker(nullptr));
+  HttpStream& stream = *std::get<std::unique_ptr<HttpStream>>(reply);
+  Reply read;
+  while (read.body.find("and") == std::string::npos) stream.advance(read.body);
+  const std::string id = json::parse(read.body.substr(6, read.body.find("\n\n") - 6))["id"];
+  const auto control = [&](const json& body) { return send("POST", "/v1/chat/completions/control", body.dump()); };
+  EXPECT_EQ(control({{"id", id}, {"action", "sing"}}).status, 422);
+  EXPECT_EQ(control({{"id", "other"}, {"action", "end_thinking"}}).status, 404);
+  EXPECT_EQ(control({{"id", 3}, {"action", "end_thinking"}}).body_json()["error"]["param"], "id");
+  EXPECT_EQ(control({{"id", id}, {"action", "end_thinking"}}).status, 200);
+  read_stream(stream, read);
+  EXPECT_TRUE(read.joined("reasoning_content").ends_with("I answer now."));
+  EXPECT_EQ(read.joined("content"), "Done.");
+  EXPECT_TRUE(read.done);
+  reply = HttpResponse{};
+  while (model->engine().stats().n_running > 0) std::this_thread::yield();
+  EXPECT_EQ(control({{"id", id}, {"action", "end_thinking"}}).status, 404) << "it is over";
+}
+
 TEST_F(ApiTest, SeveralAnswersEndOnceEach) {
   start(R"({"answers": [{"steps": [{"text": "one\n</think>1"}]}, {"steps": [{"text": "two\n</think>2 2"}]}]})");
   const json body = chat(R"("n": 2, )").body_json();

@@ -26,6 +26,8 @@ struct CompletionRequest {
   bool logprobs = false;
   int n_top_logprobs = 0;
   bool echo = false;
+  ThinkingMode thinking = ThinkingMode::kModelsOwn;
+  int max_thinking_tokens = -1;  // -1: no limit but max_tokens
 };
 
 // A refusal, as its JSON body will say it.

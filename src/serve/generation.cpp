@@ -19,6 +19,22 @@ GenerateRequest engine_request(const ServedModel& model, const CompletionRequest
   return engine;
 }
 
+// The engine's view of the thought is that of the splitter, so what it counts is what clients see.
+std::optional<ThoughtLimit> thought_limit(const ServedModel& model, const CompletionRequest& request,
+                                          ReasoningSplitter::Start start) {
+  if (start == ReasoningSplitter::Start::kAnswer) return std::nullopt;
+  ThoughtLimit limit;
+  limit.max_tokens = request.max_thinking_tokens;
+  limit.closing = model.chat_template->closing_ids();
+  auto stream = std::make_shared<AnswerStream>(*model.tokenizer, start);
+  limit.begins_inside = stream->in_thinking();
+  limit.is_inside = [stream = std::move(stream)](int id) {
+    stream->feed(id);
+    return stream->in_thinking();
+  };
+  return limit;
+}
+
 bool is_empty(const AnswerPiece& piece) {
   return piece.text.thinking.empty() && piece.text.answer.empty() && piece.finish_reason.empty();
 }
@@ -32,6 +48,8 @@ Result<Generation> Generation::start(const ServedModel& model, const CompletionR
   for (int i = 0; i < request.n; ++i) {
     GenerateRequest engine = engine_request(model, request, prompt, i);
     engine.on_event = on_event;
+    engine.thought = thought_limit(model, request, prompt.answer_start);
+    if (engine.thought) engine.thought->end_now = generation.end_thinking_;
     R1_TRY(TokenStream tokens, model.engine->submit(std::move(engine)));
     AnswerStream text(*model.tokenizer, prompt.answer_start, request.stop);
     Usage usage;

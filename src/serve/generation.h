@@ -4,7 +4,9 @@
 // engine wakes the puller. Destroying it cancels what still runs.
 #pragma once
 
+#include <atomic>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -56,6 +58,9 @@ class Generation {
   const std::optional<Error>& failure() const { return failure_; }
   UsageReport usage() const;  // complete when done
 
+  // Set to true from any thread, it ends the thinking of all answers. Lives as long as the generation.
+  const std::shared_ptr<std::atomic<bool>>& end_thinking() const { return end_thinking_; }
+
  private:
   struct Answer {
     TokenStream tokens;
@@ -79,6 +84,7 @@ class Generation {
   std::size_t turn_ = 0;
   int n_unfinished_ = 0;
   std::optional<Error> failure_;
+  std::shared_ptr<std::atomic<bool>> end_thinking_ = std::make_shared<std::atomic<bool>>(false);
 };
 
 }  // namespace r1

@@ -76,6 +76,16 @@ MaybeError read_message(const Json& source, const std::string& where, ChatMessag
   const auto calls = source.find("tool_calls");
   if (calls != source.end() && !calls->is_null())
     if (auto error = read_tool_calls(*calls, where + ".tool_calls", message)) return error;
+  for (const std::string_view name : {"reasoning_content", "reasoning"}) {
+    const auto thinking = source.find(name);
+    if (thinking == source.end() || thinking->is_null()) continue;
+    if (!thinking->is_string()) return wrong_type(fmt::format("{}.{}", where, name), "a string", *thinking);
+    message.thinking = thinking->get<std::string>();
+    break;
+  }
+  const auto prefix = json_bool(source, "prefix", false);
+  if (!prefix.ok()) return wrong_type(where + ".prefix", "true or false", source["prefix"]);
+  message.is_prefix = *prefix;
   const auto content = source.find("content");
   const bool is_absent = content == source.end() || content->is_null();
   if (is_absent && message.role == "assistant") return {};
@@ -190,6 +200,36 @@ MaybeError read_text_logprobs(const Json& value, CompletionRequest& request) {
   return {};
 }
 
+// DeepSeek's switch.
+MaybeError read_thinking(const Json& value, CompletionRequest& request) {
+  if (!value.is_object()) return wrong_type("thinking", "an object", value);
+  const auto type = value.find("type");
+  if (type == value.end() || !type->is_string())
+    return wrong_type("thinking.type", "a string", type == value.end() ? Json() : *type);
+  if (*type != "enabled" && *type != "disabled")
+    return out_of_range("thinking.type", fmt::format("\"enabled\" or \"disabled\", not {}", type->dump()));
+  request.thinking = *type == "enabled" ? ThinkingMode::kOn : ThinkingMode::kOff;
+  return {};
+}
+
+// R1 was not trained to think more or less when told, so an effort is a limit. Explicit parameters, which the table
+// reads later, win.
+MaybeError read_reasoning_effort(const Json& value, CompletionRequest& request) {
+  constexpr std::array<std::pair<std::string_view, int>, 6> kLimits = {
+      {{"minimal", 512}, {"low", 2048}, {"medium", 8192}, {"high", -1}, {"xhigh", -1}, {"max", -1}}};
+  if (!value.is_string()) return wrong_type("reasoning_effort", "a string", value);
+  if (value == "none") {
+    request.thinking = ThinkingMode::kOff;
+    return {};
+  }
+  for (const auto& [name, limit] : kLimits) {
+    if (value != name) continue;
+    request.max_thinking_tokens = limit;
+    return {};
+  }
+  return out_of_range("reasoning_effort", "none, minimal, low, medium, high, xhigh or max");
+}
+
 // ---- the tables ---------------------------------------------------------------------------------------------------
 
 using Request = CompletionRequest;
@@ -249,6 +289,12 @@ constexpr std::array kChatParameters = {
     Parameter{"top_logprobs", [](Request& r) -> int& { return r.n_top_logprobs; }, 0, 20,
               "and of so many most probable alternatives; needs logprobs"},
     Parameter{"response_format", Parameter::Read(read_response_format), 0, 0, "{\"type\": \"text\"}"},
+    Parameter{
+        "reasoning_effort", Parameter::Read(read_reasoning_effort), 0, 0,
+        "none: no thinking; minimal, low, medium: at most 512, 2048, 8192 tokens of it; high, xhigh, max: no limit"},
+    Parameter{"thinking", Parameter::Read(read_thinking), 0, 0, "{\"type\": \"enabled\"} or {\"type\": \"disabled\"}"},
+    Parameter{"max_thinking_tokens", [](Request& r) -> int& { return r.max_thinking_tokens; }, 0, kIntMax,
+              "after so many tokens of thinking a sentence closes the thought and the answer begins"},
     Parameter{"tool_choice", Parameter::Read(read_tool_choice), 0, 0, "\"none\" or \"auto\""},
 };
 

@@ -115,6 +115,13 @@ TEST(Parameters, WrongOnesAreNamed) {
       {R"(, "tool_choice": {"type": "function"})", 400, "tool_choice"},
       {R"(, "tool_choice": 1)", 400, "tool_choice"},
       {R"(, "model": 1)", 400, "model"},
+      {R"(, "thinking": true)", 400, "thinking"},
+      {R"(, "thinking": {})", 400, "thinking.type"},
+      {R"(, "thinking": {"type": "auto"})", 422, "thinking.type"},
+      {R"(, "reasoning_effort": 3)", 400, "reasoning_effort"},
+      {R"(, "reasoning_effort": "huge")", 422, "reasoning_effort"},
+      {R"(, "max_thinking_tokens": -1)", 422, "max_thinking_tokens"},
+      {R"(, "max_thinking_tokens": "8")", 400, "max_thinking_tokens"},
   };
   for (const Case& wrong : kCases) {
     const auto outcome = read_chat(wrong.extra);
@@ -123,6 +130,16 @@ TEST(Parameters, WrongOnesAreNamed) {
     EXPECT_EQ(outcome.error->param, wrong.param) << wrong.extra;
     EXPECT_NE(outcome.error->message.find(wrong.param), std::string::npos) << outcome.error->message;
   }
+}
+
+TEST(Parameters, EffortIsALimitAndExplicitOnesWin) {
+  EXPECT_EQ(read_chat(R"(, "reasoning_effort": "low")").request.max_thinking_tokens, 2048);
+  EXPECT_EQ(read_chat(R"(, "reasoning_effort": "high")").request.max_thinking_tokens, -1);
+  EXPECT_EQ(read_chat(R"(, "max_thinking_tokens": 0, "reasoning_effort": "low")").request.max_thinking_tokens, 0);
+  EXPECT_EQ(read_chat(R"(, "reasoning_effort": "none")").request.thinking, ThinkingMode::kOff);
+  EXPECT_EQ(read_chat(R"(, "thinking": {"type": "enabled"}, "reasoning_effort": "none")").request.thinking,
+            ThinkingMode::kOn);
+  EXPECT_EQ(read_chat("").request.thinking, ThinkingMode::kModelsOwn);
 }
 
 TEST(Parameters, MessagesMayBeTextsPartsAndCalls) {
@@ -155,6 +172,8 @@ TEST(Parameters, WrongMessagesAreNamedByTheirPlace) {
       {R"({"messages": [{"role": "user", "content": ["hi"]}]})", "messages[0].content[0]"},
       {R"({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]})", "messages[0].content[0].type"},
       {R"({"messages": [{"role": "user", "content": [{"type": "text"}]}]})", "messages[0].content[0].text"},
+      {R"({"messages": [{"role": "assistant", "reasoning_content": 1}]})", "messages[0].reasoning_content"},
+      {R"({"messages": [{"role": "assistant", "prefix": "yes"}]})", "messages[0].prefix"},
       {R"({"messages": [{"role": "assistant", "tool_calls": 1}]})", "messages[0].tool_calls"},
       {R"({"messages": [{"role": "assistant", "tool_calls": [1]}]})", "messages[0].tool_calls[0].function"},
   };

@@ -99,8 +99,11 @@ std::string deepseek_system(std::span<const ChatMessage> messages, bool join) {
 
 }  // namespace
 
-Result<Prompt> ChatTemplate::render(std::span<const ChatMessage> messages) const {
+Result<Prompt> ChatTemplate::render(std::span<const ChatMessage> messages, ThinkingMode thinking) const {
   R1_TRY_STATUS(check_messages(messages));
+  R1_TRY_STATUS(check_prefix(messages, thinking));
+  const ChatMessage* prefix = !messages.empty() && messages.back().is_prefix ? &messages.back() : nullptr;
+  if (prefix != nullptr) messages = messages.first(messages.size() - 1);
   Writer out(*tokenizer_);
   bool continues_after_tools = false;  // DeepSeek goes on where the outputs end, with no new turn and no <think>
   switch (family_) {
@@ -117,16 +120,46 @@ Result<Prompt> ChatTemplate::render(std::span<const ChatMessage> messages) const
       break;
     case TemplateFamily::kPlain:
       render_plain(messages, out);
+      if (prefix != nullptr && !messages.empty()) out.text("\n");
       break;
   }
   Prompt prompt;
-  prompt.answer_start = may_think_ ? ReasoningSplitter::Start::kUndecided : ReasoningSplitter::Start::kAnswer;
-  if (forces_thinking_ && !continues_after_tools) {
-    out.marker("<think>").text("\n");
-    prompt.answer_start = ReasoningSplitter::Start::kThinking;
-  }
+  if (prefix != nullptr)
+    prompt.answer_start = open_prefix(*prefix, out);
+  else if (!continues_after_tools)
+    prompt.answer_start = open_answer(thinking, out);
+  else if (may_think_)
+    prompt.answer_start = ReasoningSplitter::Start::kUndecided;
   prompt.ids = out.finish();
   return prompt;
+}
+
+ReasoningSplitter::Start ChatTemplate::open_answer(ThinkingMode thinking, Writer& out) const {
+  if (!may_think_) return ReasoningSplitter::Start::kAnswer;
+  if (thinking == ThinkingMode::kOff) {
+    out.marker("<think>").text("\n\n").marker("</think>").text("\n\n");
+    return ReasoningSplitter::Start::kAnswer;
+  }
+  if (thinking == ThinkingMode::kModelsOwn && !forces_thinking_) return ReasoningSplitter::Start::kUndecided;
+  out.marker("<think>").text("\n");
+  return ReasoningSplitter::Start::kThinking;
+}
+
+// An answer without its thought is continued as such: models have seen them so, in earlier turns.
+ReasoningSplitter::Start ChatTemplate::open_prefix(const ChatMessage& prefix, Writer& out) const {
+  if (!prefix.thinking.empty()) {
+    out.marker("<think>").text("\n").text(prefix.thinking);
+    if (prefix.content.empty()) return ReasoningSplitter::Start::kInThought;
+    out.text("\n").marker("</think>").text("\n\n");
+  }
+  out.text(prefix.content);
+  return ReasoningSplitter::Start::kAnswer;
+}
+
+std::vector<int> ChatTemplate::closing_ids() const {
+  Writer out(*tokenizer_);
+  out.text("\n\nThat is enough thinking; I answer now.\n").marker("</think>").text("\n\n");
+  return out.finish();
 }
 
 void ChatTemplate::render_deepseek(std::span<const ChatMessage> messages, Writer& out) const {

@@ -114,6 +114,27 @@ Status ChatTemplate::check_markers() const {
   return {};
 }
 
+Status ChatTemplate::check_prefix(std::span<const ChatMessage> messages, ThinkingMode thinking) const {
+  if (thinking == ThinkingMode::kOn && !may_think_)
+    return Error{ErrorCode::kUnsupported, "thinking: this model's vocabulary has no <think>"};
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    const ChatMessage& message = messages[i];
+    if (!message.is_prefix) continue;
+    if (message.role != "assistant" || i + 1 != messages.size() || !message.tool_calls.empty()) {
+      return Error{ErrorCode::kInvalidInput,
+                   fmt::format("messages[{}]: only the last message can be a prefix, an assistant's without calls", i)};
+    }
+    if (message.thinking.empty()) continue;
+    if (!may_think_)
+      return Error{ErrorCode::kUnsupported, fmt::format("messages[{}]: this model has no thought to continue", i)};
+    if (thinking == ThinkingMode::kOff && message.content.empty()) {
+      return Error{ErrorCode::kInvalidInput,
+                   fmt::format("messages[{}]: its thought can't be continued with thinking disabled", i)};
+    }
+  }
+  return {};
+}
+
 Status ChatTemplate::check_messages(std::span<const ChatMessage> messages) const {
   constexpr std::array<std::string_view, 4> kRoles = {"system", "user", "assistant", "tool"};
   for (std::size_t i = 0; i < messages.size(); ++i) {

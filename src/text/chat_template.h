@@ -28,7 +28,12 @@ struct ChatMessage {
   std::string role;     // "system", "user", "assistant", "tool"
   std::string content;  // an assistant's may begin with thinking up to </think>: earlier turns are rendered without it
   std::vector<ToolCall> tool_calls;
+  std::string thinking = {};  // an assistant's, apart from its content; rendered only of a prefix
+  bool is_prefix = false;     // the last message, an assistant's: what is generated continues it
 };
+
+// Whether the answer begins with a thought. kModelsOwn: as the model's template has it.
+enum class ThinkingMode { kModelsOwn, kOn, kOff };
 
 enum class TemplateFamily {
   kDeepSeekR1,  // R1 and its distills: <｜User｜>…<｜Assistant｜>
@@ -42,7 +47,9 @@ struct Prompt {
   std::vector<int> ids;
   ReasoningSplitter::Start answer_start = ReasoningSplitter::Start::kAnswer;  // kThinking: it ends inside <think>
 
-  bool in_thinking() const { return answer_start == ReasoningSplitter::Start::kThinking; }
+  bool in_thinking() const {
+    return answer_start == ReasoningSplitter::Start::kThinking || answer_start == ReasoningSplitter::Start::kInThought;
+  }
 };
 
 class ChatTemplate {
@@ -54,8 +61,13 @@ class ChatTemplate {
   TemplateFamily family() const { return family_; }
   std::string_view name() const;  // "deepseek-r1", for people
 
-  // The whole conversation, ending where the assistant begins to write. An Error for roles the family does not know.
-  Result<Prompt> render(std::span<const ChatMessage> messages) const;
+  // The whole conversation, ending where the assistant begins to write, or goes on: behind a last message that is a
+  // prefix. kOff closes an empty thought. An Error for roles the family does not know, for a prefix that is not the
+  // assistant's last message, and for thoughts asked of a model without <think>.
+  Result<Prompt> render(std::span<const ChatMessage> messages, ThinkingMode thinking = ThinkingMode::kModelsOwn) const;
+
+  // Tokens that end an open thought wherever it stands: a sentence, </think>, and an empty line.
+  std::vector<int> closing_ids() const;
 
  private:
   class Writer;
@@ -63,6 +75,9 @@ class ChatTemplate {
 
   Status check_markers() const;
   Status check_messages(std::span<const ChatMessage> messages) const;
+  Status check_prefix(std::span<const ChatMessage> messages, ThinkingMode thinking) const;
+  ReasoningSplitter::Start open_answer(ThinkingMode thinking, Writer& out) const;
+  ReasoningSplitter::Start open_prefix(const ChatMessage& prefix, Writer& out) const;
   void render_deepseek(std::span<const ChatMessage> messages, Writer& out) const;
   void render_chatml(std::span<const ChatMessage> messages, Writer& out) const;
   void render_llama3(std::span<const ChatMessage> messages, Writer& out) const;

@@ -113,6 +113,57 @@ TEST(ChatTemplate, HiCostsSixPromptTokensAsAtDeepSeek) {
   EXPECT_EQ(chat.render(messages).value().ids, (std::vector<int>{0, 128803, 23166, 128804, 128798, 201}));
 }
 
+std::string rendered_as(const std::string& source, const ChatMessage& last, ThinkingMode thinking,
+                        ReasoningSplitter::Start* start = nullptr) {
+  const Tokenizer tokenizer = tokenizer_for(source);
+  const ChatTemplate chat = ChatTemplate::detect(kSources.at(source), tokenizer).value();
+  const std::vector<ChatMessage> messages = {{"user", "hi", {}}, last};
+  const std::span<const ChatMessage> all(messages);
+  const Result<Prompt> prompt = chat.render(last.role.empty() ? all.first(1) : all, thinking);
+  if (!prompt.ok()) return "error: " + prompt.error().message;
+  if (start != nullptr) *start = prompt->answer_start;
+  return tokenizer.decode(prompt->ids, Tokenizer::ControlTokens::kShow);
+}
+
+TEST(ChatTemplate, ThinkingCanBeSwitched) {
+  Start start = Start::kThinking;
+  EXPECT_EQ(rendered_as("deepseek-r1", {}, ThinkingMode::kOff, &start),
+            "<｜begin▁of▁sentence｜><｜User｜>hi<｜Assistant｜><think>\n\n</think>\n\n");
+  EXPECT_EQ(start, Start::kAnswer);
+  EXPECT_TRUE(rendered_as("qwen2_5", {}, ThinkingMode::kOn, &start).ends_with("<|im_start|>assistant\n<think>\n"));
+  EXPECT_EQ(start, Start::kThinking);
+  EXPECT_EQ(rendered_as("deepseek-r1", {}, ThinkingMode::kOn),
+            rendered_as("deepseek-r1", {}, ThinkingMode::kModelsOwn));
+  Vocabulary without = small_vocabulary();
+  for (std::string& token : without.tokens)
+    if (token == "<think>") token = "<other>";
+  const Tokenizer tokenizer = Tokenizer::from_vocabulary(std::move(without)).value();
+  const ChatTemplate chat = ChatTemplate::detect(kSources.at("qwen2_5"), tokenizer).value();
+  const std::vector<ChatMessage> messages = {{"user", "hi", {}}};
+  EXPECT_EQ(chat.render(messages, ThinkingMode::kOn).error().code, ErrorCode::kUnsupported);
+  EXPECT_EQ(chat.render(messages, ThinkingMode::kOff)->ids, chat.render(messages)->ids) << "nothing to switch off";
+}
+
+TEST(ChatTemplate, APrefixIsContinuedWhereItEnds) {
+  ChatMessage prefix{"assistant", "The ans", {}};
+  prefix.is_prefix = true;
+  const std::string asked = "<｜begin▁of▁sentence｜><｜User｜>hi<｜Assistant｜>";
+  Start start = Start::kUndecided;
+  EXPECT_EQ(rendered_as("deepseek-r1", prefix, ThinkingMode::kModelsOwn, &start), asked + "The ans");
+  EXPECT_EQ(start, Start::kAnswer);
+  prefix.thinking = "Let me";
+  EXPECT_EQ(rendered_as("deepseek-r1", prefix, ThinkingMode::kModelsOwn, &start),
+            asked + "<think>\nLet me\n</think>\n\nThe ans");
+  EXPECT_EQ(start, Start::kAnswer);
+  prefix.content.clear();
+  EXPECT_EQ(rendered_as("deepseek-r1", prefix, ThinkingMode::kModelsOwn, &start), asked + "<think>\nLet me");
+  EXPECT_EQ(start, Start::kInThought);
+  EXPECT_TRUE(rendered_as("deepseek-r1", prefix, ThinkingMode::kOff).starts_with("error: messages[1]"));
+  EXPECT_TRUE(rendered_as("qwen2_5", prefix, ThinkingMode::kOn).ends_with("assistant\n<think>\nLet me"));
+  prefix.role = "user";
+  EXPECT_TRUE(rendered_as("deepseek-r1", prefix, ThinkingMode::kModelsOwn).starts_with("error: messages[1]"));
+}
+
 TEST(ChatTemplate, WhatPeopleWriteIsNeverAControlToken) {
   for (const auto& [source, text] : kSources) {
     const Tokenizer tokenizer = tokenizer_for(source);

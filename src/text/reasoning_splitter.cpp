@@ -16,7 +16,10 @@ bool is_space(char c) { return is_newline(c) || c == ' ' || c == '\t'; }
 }  // namespace
 
 ReasoningSplitter::ReasoningSplitter(Start start)
-    : start_(start), state_(start == Start::kAnswer ? State::kAnswer : State::kBeforeOpening) {}
+    : start_(start),
+      state_(start == Start::kAnswer      ? State::kAnswer
+             : start == Start::kInThought ? State::kThinking
+                                          : State::kBeforeOpening) {}
 
 SplitText ReasoningSplitter::feed(std::string_view text) {
   SplitText out;

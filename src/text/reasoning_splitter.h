@@ -24,6 +24,7 @@ class ReasoningSplitter {
   enum class Start {
     kAnswer,     // the model does not think: everything is answer
     kThinking,   // the template gave <think>: everything up to </think> is thinking
+    kInThought,  // what came before began the thought already: a prefix that is to be continued
     kUndecided,  // a <think> at the very beginning, or after white space, opens thinking, anything else is answer
   };
   explicit ReasoningSplitter(Start start);

@@ -140,5 +140,18 @@ TEST(ReasoningSplitter, WhatCannotBeATagIsNotHeldBack) {
   EXPECT_TRUE(splitter.has_thought());
 }
 
+TEST(ReasoningSplitter, AContinuedThoughtKeepsItsFirstNewlines) {
+  ReasoningSplitter splitter(ReasoningSplitter::Start::kInThought);
+  SplitText out;
+  for (const char* piece : {"\n\n<think", "> so.\n</th", "ink>\nYes"}) {
+    EXPECT_TRUE(splitter.in_thinking());
+    const SplitText delta = splitter.feed(piece);
+    out.thinking += delta.thinking;
+    out.answer += delta.answer;
+  }
+  EXPECT_EQ(out.thinking, "\n\n<think> so.");
+  EXPECT_EQ(out.answer, "Yes");
+}
+
 }  // namespace
 }  // namespace r1

@@ -224,6 +224,42 @@ describe("scripted engine", { skip }, () => {
     assert.ok(lastThought < chunks.findIndex((delta) => delta.content));
   });
 
+  test("thinking can be limited, switched off, and continued", async () => {
+    const ask = (more) => at.chat("How many r's are in strawberry?", more);
+    const whole = (await ask({})).choices[0].message;
+    const { choices: [{ message: brief }], usage } = await ask({ max_thinking_tokens: 4 });
+    const [first4] = whole.reasoning_content.match(/^\S+( \S+){3}/);
+    assert.match(brief.reasoning_content, /I answer now\.$/);
+    assert.ok(brief.reasoning_content.startsWith(first4), brief.reasoning_content);
+    assert.ok(usage.completion_tokens_details.reasoning_tokens > 4);
+    assert.equal(brief.content, whole.content);
+    for (const off of [{ thinking: { type: "disabled" } }, { reasoning_effort: "none" }])
+      assert.equal((await ask(off)).choices[0].message.reasoning_content, null);
+    const begun = { role: "assistant", content: "", reasoning_content: "The", prefix: true };
+    const { choices } = await at.create({ messages: [...said("strawberry"), begun] });
+    assert.equal(choices[0].message.content, whole.content);
+    await assert.rejects(ask({ reasoning_effort: "huge" }), (error) => {
+      assert.ok(error instanceof OpenAI.UnprocessableEntityError);
+      assert.equal(error.param, "reasoning_effort");
+      return true;
+    });
+  });
+
+  test("a thought ends while it runs", async () => {
+    const stream = await at.chat("stall", { stream: true });
+    let thinking = "", told = false;
+    for await (const chunk of stream) {
+      thinking += chunk.choices[0]?.delta.reasoning_content ?? "";
+      if (!told && thinking.includes("here")) {
+        told = true;
+        await at.client.post("/chat/completions/control", { body: { id: chunk.id, action: "end_thinking" } });
+      }
+      if (thinking.endsWith("I answer now.")) break;
+    }
+    assert.match(thinking, /I answer now\.$/);
+    await idle(at.server);
+  });
+
   test("every base URL that DeepSeek documents serves the same", async () => {
     for (const base of ["", "/v1", "/beta"]) {
       const client = new OpenAI({ baseURL: at.server.url + base, apiKey: "none", maxRetries: 0 });
