@@ -11,7 +11,7 @@ fi
 
 corpus=build/fuzz/$name
 mkdir -p "$corpus"
-mapfile -t sources < <(git ls-files 'src/base/*.cpp' 'src/formats/*.cpp' 'src/text/*.cpp' | grep -v _test)
+mapfile -t sources < <(git ls-files 'src/base/*.cpp' 'src/formats/*.cpp' 'src/text/*.cpp' 'src/tasks/*.cpp' | grep -v _test)
 clang++-14 -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -Isrc \
   -DSPDLOG_FMT_EXTERNAL -DSPDLOG_COMPILED_LIB -DR1_SOURCE_DIR="\"$PWD\"" "tests/fuzz/${name}_fuzz.cpp" "${sources[@]}" \
   -lspdlog -lfmt -lpcre2-8 -lutf8proc -pthread -o "build/fuzz/${name}_fuzz"

@@ -1,0 +1,82 @@
+// decimals.cpp: which of two decimals is larger, or smaller: 9.11 or 9.9?
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "tasks/registry.h"
+#include "tasks/writing.h"
+
+namespace r1 {
+namespace {
+
+struct Decimal {
+  int whole;
+  std::string places;  // 1 to 3 digits, the last not 0: no two ways to write a value
+
+  std::string text() const { return fmt::format("{}.{}", whole, places); }
+};
+
+Decimal draw_decimal(Rng& rng, int whole) {
+  Decimal decimal{whole, ""};
+  const int n = draw_between(rng, 1, 3);
+  for (int i = 0; i < n; ++i) decimal.places += static_cast<char>('0' + draw_between(rng, i + 1 == n ? 1 : 0, 9));
+  return decimal;
+}
+
+std::string line(Language language, std::string_view a, std::string_view b) {
+  const std::string_view verdict = a == b  ? in_language(language, "same", "相同")
+                                   : a < b ? in_language(language, "less", "小")
+                                           : in_language(language, "more", "大");
+  return fmt::format("{}?{} {}\n", a, b, verdict);
+}
+
+// Padded to the same number of places, then place by place, until two differ.
+std::string comparison_lines(Language language, Decimal a, Decimal b) {
+  const std::size_t n = std::max(a.places.size(), b.places.size());
+  a.places.resize(n, '0');
+  b.places.resize(n, '0');
+  std::string lines = fmt::format("{} {}\n", a.text(), b.text());
+  // Whole parts are padded too, so that comparing texts compares numbers.
+  const std::string whole_a = fmt::format("{:02}", a.whole), whole_b = fmt::format("{:02}", b.whole);
+  lines += line(language, whole_a, whole_b);
+  if (whole_a != whole_b) return lines;
+  for (std::size_t i = 0; i < n; ++i) {
+    lines += line(language, a.places.substr(i, 1), b.places.substr(i, 1));
+    if (a.places[i] != b.places[i]) break;
+  }
+  return lines;
+}
+
+bool is_less(const Decimal& a, const Decimal& b) {
+  return a.whole != b.whole ? a.whole < b.whole : a.places < b.places;  // digits after the point compare as text
+}
+
+Problem draw_comparison(Rng& rng) {
+  const int whole = draw_between(rng, 0, 99);
+  const Decimal a = draw_decimal(rng, whole);
+  Decimal b = a;
+  while (b.text() == a.text()) b = draw_decimal(rng, rng.below(4) == 0 ? draw_between(rng, 0, 99) : whole);
+  const Decimal &smaller = is_less(a, b) ? a : b, &larger = is_less(a, b) ? b : a;
+  const bool wants_larger = rng.below(2) == 0;
+
+  Problem problem;
+  problem.language = draw_language(rng);
+  const std::string_view form = problem.language == Language::kEnglish
+                                    ? (wants_larger ? "Which is larger, {} or {}?" : "Which is smaller, {} or {}?")
+                                    : (wants_larger ? "{}和{}哪个大？" : "{}和{}哪个小？");
+  problem.prompt = fmt::format(fmt::runtime(form), a.text(), b.text());
+  problem.key = fmt::format("compare {} {}", smaller.text(), larger.text());
+  problem.answer = wants_larger ? larger.text() : smaller.text();
+  problem.trace = written_trace(comparison_lines(problem.language, a, b), problem.answer);
+  return problem;
+}
+
+}  // namespace
+
+const Task kDecimals = {.name = "decimals",
+                        .summary = "which of two decimals is larger, or smaller",
+                        .draw = draw_comparison,
+                        .is_right = is_same_number,
+                        .n_problems = 100.0 * 999 * (100.0 * 999 - 1) / 2};
+
+}  // namespace r1

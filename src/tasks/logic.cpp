@@ -1,0 +1,186 @@
+// logic.cpp: knights, who tell the truth, and knaves, who lie: three people, a statement each, one solution. The trace
+// tries the eight cases and stops at the first that no statement contradicts.
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "tasks/registry.h"
+#include "tasks/writing.h"
+
+namespace r1 {
+namespace {
+
+constexpr int kPeople = 3, kCases = 1 << kPeople;
+constexpr std::string_view kNamesEn[] = {"Ann", "Bob", "Cat", "Dan", "Eve", "Fay", "Gus", "Hal"};
+constexpr std::string_view kNamesZh[] = {"甲", "乙", "丙", "丁", "戊", "己", "庚", "辛"};
+
+enum class Claim { kIsKnight, kIsKnave, kSameKind, kKnaveCount };
+
+struct Statement {
+  Claim claim;
+  int first = 0, second = 0, n_knaves = 0;  // people it is about, or the number of knaves it gives
+};
+using Names = std::array<std::string_view, kPeople>;
+using Puzzle = std::array<Statement, kPeople>;  // who says it is its place
+
+bool is_knight(int kinds, int person) { return ((kinds >> person) & 1) != 0; }
+
+int n_knaves(int kinds) {
+  int n = 0;
+  for (int person = 0; person < kPeople; ++person) n += is_knight(kinds, person) ? 0 : 1;
+  return n;
+}
+
+bool is_true(const Statement& statement, int kinds) {
+  switch (statement.claim) {
+    case Claim::kIsKnight:
+      return is_knight(kinds, statement.first);
+    case Claim::kIsKnave:
+      return !is_knight(kinds, statement.first);
+    case Claim::kSameKind:
+      return is_knight(kinds, statement.first) == is_knight(kinds, statement.second);
+    case Claim::kKnaveCount:
+      return n_knaves(kinds) == statement.n_knaves;
+  }
+  return false;
+}
+
+// The first person whose statement and kind disagree; kPeople: nobody.
+int contradiction(const Puzzle& puzzle, int kinds) {
+  for (int person = 0; person < kPeople; ++person) {
+    if (is_true(puzzle[person], kinds) != is_knight(kinds, person)) return person;
+  }
+  return kPeople;
+}
+
+std::vector<int> solutions(const Puzzle& puzzle) {
+  std::vector<int> found;
+  for (int kinds = 0; kinds < kCases; ++kinds) {
+    if (contradiction(puzzle, kinds) == kPeople) found.push_back(kinds);
+  }
+  return found;
+}
+
+Statement draw_statement(Rng& rng, int speaker) {
+  const int other = (speaker + draw_between(rng, 1, kPeople - 1)) % kPeople;
+  const Claim claim = static_cast<Claim>(rng.below(4));
+  if (claim == Claim::kKnaveCount) return {.claim = claim, .n_knaves = draw_between(rng, 0, kPeople)};
+  if (claim != Claim::kSameKind) return {.claim = claim, .first = other};
+  const int left_out = draw_between(rng, 0, kPeople - 1);
+  return {.claim = claim, .first = left_out == 0 ? 1 : 0, .second = left_out == 2 ? 1 : 2};
+}
+
+Puzzle draw_puzzle(Rng& rng) {
+  for (;;) {
+    Puzzle puzzle;
+    for (int person = 0; person < kPeople; ++person) puzzle[person] = draw_statement(rng, person);
+    if (solutions(puzzle).size() == 1) return puzzle;
+  }
+}
+
+std::string wording(const Statement& s, Language language, const Names& names) {
+  constexpr std::string_view kEnglish[] = {"{0} is a knight", "{0} is a knave", "{0} and {1} are of the same kind",
+                                           "the number of knaves is {2}"};
+  constexpr std::string_view kChinese[] = {"{0}是骑士", "{0}是骗子", "{0}和{1}是同类", "骗子共有{2}个"};
+  const int claim = static_cast<int>(s.claim);
+  return fmt::format(fmt::runtime(in_language(language, kEnglish[claim], kChinese[claim])), names[s.first],
+                     names[s.second], s.n_knaves);
+}
+
+std::string kind_name(Language language, int kinds, int person) {
+  return std::string(is_knight(kinds, person) ? in_language(language, "knight", "骑士")
+                                              : in_language(language, "knave", "骗子"));
+}
+
+// "Ann knight, Bob knave, Cat knave: Bob says Ann is a knight, true?knave no"
+std::string case_line(const Puzzle& puzzle, int kinds, Language language, const Names& names) {
+  std::string line;
+  for (int person = 0; person < kPeople; ++person)
+    line += fmt::format("{}{} {}", person > 0 ? ", " : "", names[person], kind_name(language, kinds, person));
+  const int liar = contradiction(puzzle, kinds);
+  if (liar == kPeople) return line + fmt::format(": {}\n", in_language(language, "yes", "对"));
+  const std::string_view truth =
+      is_true(puzzle[liar], kinds) ? in_language(language, "true", "真") : in_language(language, "false", "假");
+  return line + fmt::format(": {} {}?{} {}\n", wording(puzzle[liar], language, names), truth,
+                            kind_name(language, kinds, liar), in_language(language, "no", "不对"));
+}
+
+std::string knaves(int kinds, Language language, const Names& names) {
+  std::vector<std::string_view> found;
+  for (int person = 0; person < kPeople; ++person) {
+    if (!is_knight(kinds, person)) found.push_back(names[person]);
+  }
+  if (found.empty()) return std::string(in_language(language, "nobody", "没有"));
+  return fmt::format("{}", fmt::join(found, in_language(language, ", ", "、")));
+}
+
+Names draw_names(Rng& rng, Language language) {
+  Names names;
+  for (int i = 0; i < kPeople;) {
+    const std::string_view name = language == Language::kEnglish ? draw_one(rng, kNamesEn) : draw_one(rng, kNamesZh);
+    if (std::find(names.begin(), names.begin() + i, name) == names.begin() + i) names[i++] = name;
+  }
+  return names;
+}
+
+std::string question(const Puzzle& puzzle, Language language, const Names& names) {
+  std::string text(in_language(language, "Knights tell the truth, knaves lie.", "骑士说真话，骗子说假话。"));
+  for (int person = 0; person < kPeople; ++person)
+    text += fmt::format(fmt::runtime(in_language(language, " {} says: {}.", "{}说：{}。")), names[person],
+                        wording(puzzle[person], language, names));
+  return text + std::string(in_language(language, " Who are the knaves?", "谁是骗子？"));
+}
+
+Problem draw_knights(Rng& rng) {
+  const Puzzle puzzle = draw_puzzle(rng);
+  const int solution = solutions(puzzle)[0];
+  Problem problem;
+  problem.language = draw_language(rng);
+  const Names names = draw_names(rng, problem.language);
+  problem.prompt = question(puzzle, problem.language, names);
+  problem.key = "knights";
+  for (const Statement& s : puzzle)
+    problem.key += fmt::format(" {}{}{}{}", static_cast<int>(s.claim), s.first, s.second, s.n_knaves);
+  std::string lines;
+  for (int kinds = kCases - 1; kinds >= solution; --kinds) lines += case_line(puzzle, kinds, problem.language, names);
+  problem.answer = knaves(solution, problem.language, names);
+  problem.trace = written_trace(lines, problem.answer);
+  return problem;
+}
+
+// The names, sorted; between them stand commas, "and", or spaces.
+std::vector<std::string> names_in(std::string_view text) {
+  constexpr std::string_view kBetween[] = {",", "、", "，", " and ", "和", " "};
+  std::vector<std::string> names(1);
+  while (!text.empty()) {
+    const auto between = std::find_if(std::begin(kBetween), std::end(kBetween),
+                                      [&](std::string_view separator) { return text.starts_with(separator); });
+    if (between == std::end(kBetween)) {
+      names.back() += text[0];
+      text.remove_prefix(1);
+    } else {
+      text.remove_prefix(between->size());
+      if (!names.back().empty()) names.emplace_back();
+    }
+  }
+  if (names.back().empty()) names.pop_back();
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool names_knaves(const Problem& problem, std::string_view answer) {
+  return names_in(answer) == names_in(problem.answer);
+}
+
+}  // namespace
+
+const Task kLogic = {.name = "logic",
+                     .summary = "three knights and knaves: who lies?",
+                     .draw = draw_knights,
+                     .is_right = names_knaves,
+                     .n_problems = 11 * 11 * 11};  // at most: all triples of statements
+
+}  // namespace r1
