@@ -17,7 +17,8 @@ constexpr int kPeople = 3, kCases = 1 << kPeople;
 constexpr std::string_view kNamesEn[] = {"Ann", "Bob", "Cat", "Dan", "Eve", "Fay", "Gus", "Hal"};
 constexpr std::string_view kNamesZh[] = {"甲", "乙", "丙", "丁", "戊", "己", "庚", "辛"};
 
-enum class Claim { kIsKnight, kIsKnave, kSameKind, kKnaveCount };
+enum class Claim { kIsKnight, kIsKnave, kSameKind, kDifferentKinds, kKnaveCount, kKnavesAtLeast };
+constexpr int kClaims = 6;
 
 struct Statement {
   Claim claim;
@@ -42,8 +43,12 @@ bool is_true(const Statement& statement, int kinds) {
       return !is_knight(kinds, statement.first);
     case Claim::kSameKind:
       return is_knight(kinds, statement.first) == is_knight(kinds, statement.second);
+    case Claim::kDifferentKinds:
+      return is_knight(kinds, statement.first) != is_knight(kinds, statement.second);
     case Claim::kKnaveCount:
       return n_knaves(kinds) == statement.n_knaves;
+    case Claim::kKnavesAtLeast:
+      return n_knaves(kinds) >= statement.n_knaves;
   }
   return false;
 }
@@ -66,9 +71,10 @@ std::vector<int> solutions(const Puzzle& puzzle) {
 
 Statement draw_statement(Rng& rng, int speaker) {
   const int other = (speaker + draw_between(rng, 1, kPeople - 1)) % kPeople;
-  const Claim claim = static_cast<Claim>(rng.below(4));
+  const Claim claim = static_cast<Claim>(rng.below(kClaims));
   if (claim == Claim::kKnaveCount) return {.claim = claim, .n_knaves = draw_between(rng, 0, kPeople)};
-  if (claim != Claim::kSameKind) return {.claim = claim, .first = other};
+  if (claim == Claim::kKnavesAtLeast) return {.claim = claim, .n_knaves = draw_between(rng, 1, kPeople)};
+  if (claim == Claim::kIsKnight || claim == Claim::kIsKnave) return {.claim = claim, .first = other};
   const int left_out = draw_between(rng, 0, kPeople - 1);
   return {.claim = claim, .first = left_out == 0 ? 1 : 0, .second = left_out == 2 ? 1 : 2};
 }
@@ -82,9 +88,14 @@ Puzzle draw_puzzle(Rng& rng) {
 }
 
 std::string wording(const Statement& s, Language language, const Names& names) {
-  constexpr std::string_view kEnglish[] = {"{0} is a knight", "{0} is a knave", "{0} and {1} are of the same kind",
-                                           "the number of knaves is {2}"};
-  constexpr std::string_view kChinese[] = {"{0}是骑士", "{0}是骗子", "{0}和{1}是同类", "骗子共有{2}个"};
+  constexpr std::string_view kEnglish[] = {"{0} is a knight",
+                                           "{0} is a knave",
+                                           "{0} and {1} are of the same kind",
+                                           "{0} and {1} are of different kinds",
+                                           "the number of knaves is {2}",
+                                           "the number of knaves is at least {2}"};
+  constexpr std::string_view kChinese[] = {"{0}是骑士",      "{0}是骗子",     "{0}和{1}是同类",
+                                           "{0}和{1}不同类", "骗子共有{2}个", "骗子至少有{2}个"};
   const int claim = static_cast<int>(s.claim);
   return fmt::format(fmt::runtime(in_language(language, kEnglish[claim], kChinese[claim])), names[s.first],
                      names[s.second], s.n_knaves);
@@ -134,6 +145,29 @@ std::string question(const Puzzle& puzzle, Language language, const Names& names
   return text + std::string(in_language(language, " Who are the knaves?", "谁是骗子？"));
 }
 
+// The key with person i called order[i], and speaking in that place.
+std::string key_in_order(const Puzzle& puzzle, const std::array<int, kPeople>& order) {
+  std::array<std::string, kPeople> parts;
+  for (int person = 0; person < kPeople; ++person) {
+    const Statement& s = puzzle[person];
+    const bool is_about_two = s.claim == Claim::kSameKind || s.claim == Claim::kDifferentKinds;
+    const bool is_about_one = s.claim == Claim::kIsKnight || s.claim == Claim::kIsKnave;
+    const int first = is_about_one || is_about_two ? order[s.first] : 0,
+              second = is_about_two ? order[s.second] : first;
+    parts[order[person]] = fmt::format(" {}{}{}{}", static_cast<int>(s.claim), std::min(first, second),
+                                       std::max(first, second), s.n_knaves);
+  }
+  return "knights" + parts[0] + parts[1] + parts[2];
+}
+
+// Who is named and who speaks first makes no difference: the least of the keys in all orders.
+std::string canonical_key(const Puzzle& puzzle) {
+  std::array<int, kPeople> order = {0, 1, 2};
+  std::string least = key_in_order(puzzle, order);
+  while (std::next_permutation(order.begin(), order.end())) least = std::min(least, key_in_order(puzzle, order));
+  return least;
+}
+
 Problem draw_knights(Rng& rng) {
   const Puzzle puzzle = draw_puzzle(rng);
   const int solution = solutions(puzzle)[0];
@@ -141,9 +175,7 @@ Problem draw_knights(Rng& rng) {
   problem.language = draw_language(rng);
   const Names names = draw_names(rng, problem.language);
   problem.prompt = question(puzzle, problem.language, names);
-  problem.key = "knights";
-  for (const Statement& s : puzzle)
-    problem.key += fmt::format(" {}{}{}{}", static_cast<int>(s.claim), s.first, s.second, s.n_knaves);
+  problem.key = canonical_key(puzzle);
   std::string lines;
   for (int kinds = kCases - 1; kinds >= solution; --kinds) lines += case_line(puzzle, kinds, problem.language, names);
   problem.answer = knaves(solution, problem.language, names);
@@ -181,6 +213,6 @@ const Task kLogic = {.name = "logic",
                      .summary = "three knights and knaves: who lies?",
                      .draw = draw_knights,
                      .is_right = names_knaves,
-                     .n_problems = 11 * 11 * 11};  // at most: all triples of statements
+                     .n_problems = 423};  // counted
 
 }  // namespace r1

@@ -11,7 +11,7 @@ namespace r1 {
 namespace {
 
 constexpr Split kSplits[] = {Split::kTrain, Split::kValidation, Split::kTest};
-constexpr int kSamples = 2000;
+constexpr int kSamples = 400;
 
 class EveryTask : public testing::TestWithParam<const Task*> {
  protected:
@@ -55,7 +55,7 @@ TEST_P(EveryTask, SplitsShareNoProblem) {
 
 TEST_P(EveryTask, ItsOwnTraceEarnsEverything) {
   for (const Split split : kSplits) {
-    for (std::uint64_t i = 0; i < 1000; ++i) {
+    for (std::uint64_t i = 0; i < 300; ++i) {
       const Problem problem = task().sample(split, i);
       const Reward reward = task().grade(problem, problem.trace);
       ASSERT_EQ(reward.accuracy, 1) << problem.prompt << "\n" << problem.trace;

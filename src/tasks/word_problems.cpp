@@ -2,7 +2,9 @@
 //
 // Two kinds: a heap of things that grows and shrinks, and a purchase with change. The key is the kind and its numbers:
 // the same sums in other words, about other people, or in the other language are the same problem.
-#include <vector>
+#include <algorithm>
+#include <optional>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -31,8 +33,8 @@ constexpr Wording kWordings[kStepKinds] = {
     {{"gives away {0}", "loses {0}", "sells {0}"}, {"送出{0}{2}", "丢了{0}{2}", "卖掉{0}{2}"}},
     {{"buys {0} boxes with {1} each", "gets {0} bags of {1} each", "finds {0} packs of {1} each"},
      {"买了{0}盒，每盒{1}{2}", "得到{0}袋，每袋{1}{2}", "找到{0}包，每包{1}{2}"}},
-    {{"then has {0} times as many", "makes it {0} times as many", "trades until there are {0} times as many"},
-     {"数量变成原来的{0}倍", "努力使数量变成{0}倍", "后来数量是之前的{0}倍"}},
+    {{"has {0} times as many", "makes it {0} times as many", "trades until there are {0} times as many"},
+     {"数量变成原来的{0}倍", "数量变成{0}倍", "有了之前的{0}倍"}},
     {{"shares them equally among {0} friends and asks how many each friend gets",
       "puts them equally into {0} bowls and looks at one bowl", "makes {0} equal piles and looks at one pile"},
      {"平均分给{0}个朋友，看每人得到多少", "平均放进{0}个碗，看其中一碗", "平均分成{0}堆，看其中一堆"}},
@@ -64,6 +66,8 @@ std::optional<DrawnStep> draw_step(Rng& rng, int heap, bool is_last) {
   return DrawnStep{kind, count, each, value};
 }
 
+std::string sorted_product(int a, int b) { return fmt::format("{}x{}", std::min(a, b), std::max(a, b)); }
+
 std::string step_lines(const DrawnStep& step, int heap) {
   switch (step.kind) {
     case Step::kGain:
@@ -87,7 +91,9 @@ void add_step(Rng& rng, Story& story, Language language, const DrawnStep& step, 
   const std::string clause = fmt::format(fmt::runtime(is_english ? wording.english[which] : wording.chinese[which]),
                                          step.count, step.each, thing);
   story.text += is_english ? fmt::format(" Then {} {}.", "the owner", clause) : fmt::format("然后{}。", clause);
-  story.key += fmt::format(" {}{}x{}", "+-b*/"[static_cast<int>(step.kind)], step.count, step.each);
+  // Boxes commute: 3 of 12 are 12 of 3.
+  story.key += fmt::format(" {}{}", "+-b*/"[static_cast<int>(step.kind)],
+                           step.each > 0 ? sorted_product(step.count, step.each) : std::to_string(step.count));
   story.lines += step_lines(step, story.value);
   story.value = step.value;
 }
@@ -121,7 +127,8 @@ Story draw_purchase(Rng& rng, Language language) {
   const int paid = (cost / 10 + draw_between(rng, 1, 5)) * 10;
   Story story;
   story.value = paid - cost;
-  story.key = fmt::format("purchase {}x{} {}x{} {}", n_a, price_a, n_b, n_b > 0 ? price_b : 0, paid);
+  const std::string part_a = sorted_product(n_a, price_a), part_b = n_b > 0 ? sorted_product(n_b, price_b) : "";
+  story.key = fmt::format("purchase {} {} {}", std::min(part_a, part_b), std::max(part_a, part_b), paid);
   story.lines = fmt::format("{}*{}={}\n", n_a, price_a, cost_a);
   if (n_b > 0) story.lines += fmt::format("{}*{}={}\n{}+{}={}\n", n_b, price_b, cost_b, cost_a, cost_b, cost);
   story.lines += fmt::format("{}-{}={}\n", paid, cost, story.value);
