@@ -60,6 +60,7 @@ void combine_two(Rng& rng, std::vector<Term>& terms, Attempt& attempt) {
 
 Attempt random_attempt(Rng& rng, const std::vector<std::int64_t>& numbers) {
   std::vector<Term> terms;
+  terms.reserve(numbers.size());
   for (const std::int64_t number : numbers) terms.push_back({number, std::to_string(number)});
   Attempt attempt;
   while (terms.size() > 1) combine_two(rng, terms, attempt);

@@ -19,7 +19,7 @@ int n_digits(std::int64_t value) { return static_cast<int>(std::to_string(value)
 }  // namespace
 
 int draw_between(Rng& rng, int least, int most) {
-  return least + static_cast<int>(rng.below(static_cast<std::uint64_t>(most - least + 1)));
+  return least + static_cast<int>(rng.below(std::uint64_t(1) + static_cast<unsigned>(most - least)));
 }
 
 Language draw_language(Rng& rng) { return rng.below(2) == 0 ? Language::kEnglish : Language::kChinese; }

@@ -17,8 +17,8 @@ import tempfile
 import unittest
 
 R1 = os.path.abspath(os.environ.get('R1', os.path.join(os.path.dirname(__file__), '../../build/release/r1')))
-COMMANDS = ['run', 'chat', 'serve', 'score', 'bench', 'inspect', 'tokenize', 'synth', 'pull', 'list', 'rm', 'keys', 'ledger',
-            'cost']
+COMMANDS = ['run', 'chat', 'serve', 'score', 'bench', 'inspect', 'tokenize', 'synth', 'tasks', 'pull', 'list', 'rm', 'keys',
+            'ledger', 'cost']
 
 
 class CommandCase(unittest.TestCase):
