@@ -19,7 +19,7 @@ struct Options {
   std::string task, split = "train", text;
   std::uint64_t index = 0;
   int count = 1;
-  bool trace = false, markdown = false, has_text = false;
+  bool json = false, trace = false, markdown = false, has_text = false;
 };
 
 // One line whatever the text holds: model output may be broken UTF-8.
@@ -28,6 +28,16 @@ std::string json_line(const OrderedJson& json) {
 }
 
 std::string_view language_name(Language language) { return language == Language::kEnglish ? "en" : "zh"; }
+
+Status list_as_json() {
+  OrderedJson list = OrderedJson::array();
+  for (const Task* task : all_tasks()) {
+    OrderedJson json = {{"task", task->name}, {"problems", task->n_problems}, {"summary", task->summary}};
+    if (task->random_attempt_chance != nullptr) json["random_attempt_chance"] = task->random_attempt_chance();
+    list.push_back(std::move(json));
+  }
+  return write_stdout(json_line(list));
+}
 
 Status list_tasks() {
   std::string table = fmt::format("{:<16}{:>10}{:>10}  {}\n", "TASK", "PROBLEMS", "CHANCE", "SUMMARY");
@@ -97,9 +107,9 @@ void add_tasks(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
   CLI::App* tasks = app.add_subcommand("tasks", "problems with rule rewards: list, show, grade");
   tasks->require_subcommand(1);
-  tasks->add_subcommand("list", "names, sizes, and the chance of a random attempt")->callback([&action] {
-    action = list_tasks;
-  });
+  CLI::App* listed = tasks->add_subcommand("list", "names, sizes, and the chance of a random attempt");
+  listed->add_flag("--json", options->json, "print a JSON array");
+  listed->callback([options, &action] { action = options->json ? list_as_json : list_tasks; });
 
   CLI::App* shown = tasks->add_subcommand("show", "problems, as JSON lines or Markdown");
   add_problem(*shown, *options);

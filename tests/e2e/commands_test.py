@@ -95,7 +95,8 @@ class Help(CommandCase):
 
     def test_every_command_that_prints_data_can_print_json(self):
         model = self.model
-        for arguments in (['inspect', model], ['list'], ['bench', model, '-p', '8', '-n', '2', '-r', '1', '-t', '1'],
+        for arguments in (['inspect', model], ['list'], ['tasks', 'list'],
+                          ['bench', model, '-p', '8', '-n', '2', '-r', '1', '-t', '1'],
                           ['bench', '--machine', '-t', '1'], ['run', model, 'hi', '-n', '2']):
             json.loads(self.r1(*arguments, '--json').stdout)
         json.loads(self.r1('tokenize', model, 'hi').stdout)
