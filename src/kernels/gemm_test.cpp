@@ -178,7 +178,7 @@ TEST_P(EveryWay, NotANumberStaysInItsLine) {
 TEST(Gemm, EmptyProductsAreZeroOrLeaveWhatWasThere) {
   float c[2] = {5, 7};
   gemm({.a = {nullptr, 1, 1, 0, 3}, .c = c, .c_row_step = 2, .n_columns = 2});
-  gemm({.a = {c, 1, 1, 1, 3}, .c = c, .c_row_step = 2, .n_columns = 0});
+  gemm({.a = {c, 1, 1, 1, 2}, .c = c, .c_row_step = 2, .n_columns = 0});
   gemm({.a = {nullptr, 1, 1, 1, 0}, .c = c, .c_row_step = 2, .n_columns = 2, .into = GemmInto::kAccumulate});
   EXPECT_EQ(c[0], 5);
   EXPECT_EQ(c[1], 7);

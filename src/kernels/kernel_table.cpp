@@ -136,6 +136,7 @@ void gemm_pack(const GemmOperand& b, float* packed) { chosen_instruction_set().g
 
 void gemm(const GemmArgs& args) {
   R1_DCHECK(args.a.line_step == 1 || args.a.k_step == 1);
+  if (args.n_columns == 0) return;  // before a is read in vain
   if (args.a.n_k > 0) return chosen_instruction_set().gemm(args);
   if (args.into == GemmInto::kAccumulate) return;
   for (int i = 0; i < args.a.n_lines; ++i) std::fill_n(args.c + i * args.c_row_step, args.n_columns, 0.0f);
