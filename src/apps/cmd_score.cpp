@@ -4,10 +4,12 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <numeric>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -229,7 +231,18 @@ Status score_in_windows(const Options& options, const Model& model, const ModelE
   return output.finish();
 }
 
+// Opening the file of --logits empties it.
+Status check_logits_path(const Options& options) {
+  std::error_code failed;  // of files that aren't there: not the same one
+  if (options.base_path.empty() || !std::filesystem::equivalent(options.logits_path, options.base_path, failed)) {
+    return {};
+  }
+  return Error{ErrorCode::kInvalidInput,
+               fmt::format("--logits {} would overwrite the file of --base", options.logits_path)};
+}
+
 Status score(const Options& options) {
+  R1_TRY_STATUS(check_logits_path(options));
   R1_TRY(const std::string path, resolve_model(options.model));
   R1_TRY(Model model, load_model(path));
   R1_TRY(const Scored scored, tokens_to_score(options, path, model));
