@@ -37,6 +37,12 @@ Result<std::unique_ptr<Ledger>> open_ledger(const std::string& path) {
 
 Result<std::unique_ptr<Ledger>> open_existing_ledger(const std::string& path) {
   R1_TRY(const std::string place, place_of(path));
+  std::error_code failed;
+  if (const auto size = std::filesystem::file_size(place, failed); !failed && size == 0) {
+    // SQLite would begin a new one in it, which then verifies.
+    return Error{ErrorCode::kInvalidInput,
+                 fmt::format("the ledger {} is empty: a ledger has its tables at least", place)};
+  }
   if (file_exists(place)) return open_sqlite_ledger(place);
   return Error{ErrorCode::kNotFound, fmt::format("there is no ledger {} yet; `r1 keys create NAME` begins one", place)};
 }

@@ -75,6 +75,8 @@ class Ledger(CommandCase):
         self.assertEqual(json.loads(self.r1('ledger', 'verify', '--json', *ledger).stdout)['head'], entries[-1]['hash'])
         self.assertEqual(self.r1('cost', '--json', *ledger).stdout, '[]\n')
         self.assertEqual(os.stat(ledger[1]).st_mode & 0o077, 0, 'for its owner only')
+        os.truncate(ledger[1], 0)
+        self.assert_one_line(self.r1('ledger', 'verify', *ledger), 1, 'empty')
 
 
 class Help(CommandCase):
@@ -162,6 +164,10 @@ class Score(CommandCase):
         fine, coarse = (score('--base', base, '--exact', '--weights', kind)['kl'] for kind in ('q8_0', 'q2_k'))
         self.assertLess(fine, 1e-3)
         self.assertGreater(coarse, 1e-3)
+        before = os.path.getsize(base)
+        both = self.r1('score', model, '--ids', '1,2', '--summary', '--base', base, '--logits', base)
+        self.assert_one_line(both, 1, '--logits', '--base')
+        self.assertEqual(os.path.getsize(base), before)
 
     def test_perplexity_is_that_of_the_lines(self):
         ids = [i * 37 % 250 for i in range(40)]
@@ -365,7 +371,7 @@ class Stdout(CommandCase):
     def printing_commands(self):
         commands = ('inspect MODEL --tensors', 'inspect MODEL --json', 'tokenize MODEL hello', 'run MODEL x -n 3 --json',
                     'tokenize MODEL --decode 65', 'score MODEL --ids 1,2,3', 'run MODEL x -n 3', 'list --json',
-                    'bench --machine -t 1', '--help', 'run --help', '--version')
+                    'bench --machine -t 1', 'tasks list', 'tasks show addition --trace', '--help', 'run --help', '--version')
         return [command.replace('MODEL', self.model).split() for command in commands]
 
     def test_a_full_disk_is_one_line_and_status_1(self):
