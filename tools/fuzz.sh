@@ -14,6 +14,6 @@ mkdir -p "$corpus"
 mapfile -t sources < <(git ls-files 'src/base/*.cpp' 'src/formats/*.cpp' 'src/text/*.cpp' 'src/tasks/*.cpp' | grep -v _test)
 clang++-14 -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -Isrc \
   -DSPDLOG_FMT_EXTERNAL -DSPDLOG_COMPILED_LIB -DR1_SOURCE_DIR="\"$PWD\"" "tests/fuzz/${name}_fuzz.cpp" "${sources[@]}" \
-  -lspdlog -lfmt -lpcre2-8 -lutf8proc -pthread -o "build/fuzz/${name}_fuzz"
+  -lspdlog -lfmt -lpcre2-8 -lutf8proc -lcrypto -pthread -o "build/fuzz/${name}_fuzz"
 "build/fuzz/${name}_fuzz" -max_total_time="$seconds" -max_len=65536 -malloc_limit_mb=64 -artifact_prefix="$corpus." \
   -print_final_stats=1 "$corpus"
