@@ -76,11 +76,11 @@ Tensor Forward::operator()(Pass& pass) const {
   Tensor next = pass.make(x.shape);
   for (int layer = 0; layer < c.n_layers; ++layer) {
     const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
-    const ArenaScope scope(pass.arena);  // what a block made is gone after it, but for its output
+    const PassScope scope(pass);  // what a block made is gone after it, but for its output
     Tensor h = rms_norm(pass, x, w.attn_norm, c.rms_eps);
     h = add(pass, x, c.is_deepseek() ? mla(pass, c, w, h, angles, layer) : gqa(pass, c, w, h, angles, layer));
     add_into(pass, h, ffn(pass, c, w, rms_norm(pass, h, w.ffn_norm, c.rms_eps), layer), next);
-    std::swap(x, next);
+    next = pass.make_over(std::exchange(x, next));
   }
   Tensor wanted = gather_rows(pass, x, pass.batch.logits_rows);
   return linear(pass, rms_norm(pass, wanted, weights_.norm, c.rms_eps), weights_.head);

@@ -22,7 +22,11 @@ void add_into(Pass& pass, Tensor a, Tensor b, Tensor y);
 // silu(gate) * up, of one shape.
 Tensor silu_mul(Pass& pass, Tensor gate, Tensor up);
 
-// Some rows of x, in the order given: [row_ids.size(), n_cols].
+// Its gradients for one row of n numbers, added to d_gate and d_up. work: [n].
+void add_silu_mul_gradient(const float* gate, const float* up, const float* d_y, float* d_gate, float* d_up,
+                           float* work, std::int64_t n);
+
+// Some rows of x, in the order given: [row_ids.size(), n_cols]. With a tape row_ids must outlive the pass.
 Tensor gather_rows(Pass& pass, Tensor x, std::span<const int> row_ids);
 
 }  // namespace r1

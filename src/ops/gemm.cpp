@@ -97,10 +97,10 @@ void multiply_by_weight(ThreadPool& pool, Arena& arena, Tensor x, Tensor w, Tens
   multiply(pool, arena, by_rows(x), by_rows(w), y, GemmInto::kOverwrite);
 }
 
-void input_gradient(ThreadPool& pool, Arena& arena, Tensor d_y, Tensor w, Tensor d_x) {
+void add_input_gradient(ThreadPool& pool, Arena& arena, Tensor d_y, Tensor w, Tensor d_x) {
   R1_ASSERT(d_y.n_cols() == w.n_rows(), "d_y and w must agree on n_out");
   R1_SHAPE(d_x, {d_y.n_rows(), w.n_cols()});
-  multiply(pool, arena, by_rows(d_y), by_columns(w), d_x, GemmInto::kOverwrite);
+  multiply(pool, arena, by_rows(d_y), by_columns(w), d_x, GemmInto::kAccumulate);
 }
 
 void add_weight_gradient(ThreadPool& pool, Arena& arena, Tensor d_y, Tensor x, Tensor d_w) {

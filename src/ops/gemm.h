@@ -26,8 +26,8 @@ PackedWeight pack_weight(ThreadPool& pool, Arena& arena, Tensor w);
 void multiply_by_weight(ThreadPool& pool, Arena& arena, Tensor x, Tensor w, Tensor y);
 void multiply_by_weight(ThreadPool& pool, Tensor x, const PackedWeight& w, Tensor y);
 
-// d_x [tokens, n_in] = d_y [tokens, n_out] w
-void input_gradient(ThreadPool& pool, Arena& arena, Tensor d_y, Tensor w, Tensor d_x);
+// d_x [tokens, n_in] += d_y [tokens, n_out] w
+void add_input_gradient(ThreadPool& pool, Arena& arena, Tensor d_y, Tensor w, Tensor d_x);
 
 // d_w [n_out, n_in] += d_y^T x, over the tokens
 void add_weight_gradient(ThreadPool& pool, Arena& arena, Tensor d_y, Tensor x, Tensor d_w);

@@ -43,7 +43,7 @@ struct Layer {
     Arena arena;
     multiply_by_weight(pool, arena, x.tensor(), w.tensor(), y.tensor());
     multiply_by_weight(pool, x.tensor(), pack_weight(pool, arena, w.tensor()), y_packed.tensor());
-    input_gradient(pool, arena, d_y.tensor(), w.tensor(), d_x.tensor());
+    add_input_gradient(pool, arena, d_y.tensor(), w.tensor(), d_x.tensor());
     add_weight_gradient(pool, arena, d_y.tensor(), x.tensor(), d_w.tensor());
   }
 };
@@ -59,7 +59,7 @@ struct LayerShape {
 TEST(LinearLayer, ProductsEqualTheSumsInDouble) {
   for (const auto& [tokens, n_out, n_in] : {LayerShape{1, 1, 1}, {5, 70, 33}, {530, 3, 9}, {2, 1040, 530}}) {
     Layer layer(tokens, n_out, n_in);
-    const auto start = layer.d_w.values;
+    const auto start_x = layer.d_x.values, start_w = layer.d_w.values;
     layer.run(2);
     const auto near = [&](float value, double sum, std::int64_t n) {
       ASSERT_NEAR(value, sum, 1e-6 * static_cast<double>(n) + 1e-6) << tokens << ", " << n_out << ", " << n_in;
@@ -71,7 +71,7 @@ TEST(LinearLayer, ProductsEqualTheSumsInDouble) {
         near(layer.y.tensor().row(t)[o], sum, n_in);
       }
       for (std::int64_t i = 0; i < n_in; ++i) {
-        double sum = 0;
+        double sum = start_x[static_cast<std::size_t>(t * n_in + i)];
         for (std::int64_t o = 0; o < n_out; ++o) {
           sum += double{layer.d_y.tensor().row(t)[o]} * layer.w.tensor().row(o)[i];
         }
@@ -80,7 +80,7 @@ TEST(LinearLayer, ProductsEqualTheSumsInDouble) {
     }
     for (std::int64_t o = 0; o < n_out; ++o) {
       for (std::int64_t i = 0; i < n_in; ++i) {
-        double sum = start[static_cast<std::size_t>(o * n_in + i)];
+        double sum = start_w[static_cast<std::size_t>(o * n_in + i)];
         for (std::int64_t t = 0; t < tokens; ++t) {
           sum += double{layer.d_y.tensor().row(t)[o]} * layer.x.tensor().row(t)[i];
         }
@@ -108,7 +108,7 @@ TEST(LinearLayer, ResultsDoNotDependOnThreadsOrPacking) {
 }
 
 TEST(LinearLayer, ARowDoesNotDependOnItsBatch) {
-  Layer layer(150, 200, 300);
+  Layer fresh(150, 200, 300), layer(150, 200, 300);
   layer.run(2);
   ThreadPool pool(2);
   Arena arena;
@@ -116,8 +116,9 @@ TEST(LinearLayer, ARowDoesNotDependOnItsBatch) {
     for (const std::int64_t count : {1, 8, 64}) {
       if (first + count > 150) continue;
       Matrix y(count, 200, 8), d_x(count, 300, 9);
+      std::copy_n(fresh.d_x.tensor().row(first), count * 300, d_x.values.data());
       multiply_by_weight(pool, arena, {layer.x.tensor().row(first), {count, 300}}, layer.w.tensor(), y.tensor());
-      input_gradient(pool, arena, {layer.d_y.tensor().row(first), {count, 200}}, layer.w.tensor(), d_x.tensor());
+      add_input_gradient(pool, arena, {layer.d_y.tensor().row(first), {count, 200}}, layer.w.tensor(), d_x.tensor());
       EXPECT_EQ(std::memcmp(y.values.data(), layer.y.tensor().row(first), y.values.size() * 4), 0) << first;
       EXPECT_EQ(std::memcmp(d_x.values.data(), layer.d_x.tensor().row(first), d_x.values.size() * 4), 0) << first;
     }

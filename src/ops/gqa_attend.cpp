@@ -4,9 +4,11 @@
 #include <vector>
 
 #include "kernels/float_ops.h"
+#include "ops/attend_backward.h"
 #include "ops/attend_rows.h"
 #include "ops/attention.h"
 #include "ops/profile.h"
+#include "ops/tape.h"
 
 namespace r1 {
 namespace {
@@ -84,6 +86,47 @@ void attend_tile(const Pass& pass, const GqaShape& s, const Tile& tile, int kv_h
   }
 }
 
+// Gradients with respect to what q and k were before they were rotated in place, q scaled too.
+void turn_gradients_back(const GqaShape& s, const Tensor& q, const Tensor& k, const RopeAngles& angles,
+                         RopePairing pairing) {
+  const auto n_dims = static_cast<int>(2 * angles.cos.n_cols());
+  for (std::int64_t row = 0; row < q.n_rows(); ++row) {
+    const float *cos = angles.cos.row(row), *sin = angles.sin.row(row);
+    scale(q.grad_row(row), s.scale, q.n_cols());
+    rotate_heads_back(q.grad_row(row), s.n_heads, s.head_dim, cos, sin, n_dims, pairing);
+    rotate_heads_back(k.grad_row(row), s.n_kv_heads, s.head_dim, cos, sin, n_dims, pairing);
+  }
+}
+
+// A task is one key-value head of one sequence: the heads of its group add to its gradients in their order.
+void add_gradients(Pass& pass, const GqaShape& s, Tensor q, Tensor k, Tensor v, Tensor out) {
+  const ArenaScope scope(pass.arena);
+  const std::vector<WholeSequence> sequences = whole_sequences(pass.batch);
+  const int group = s.n_heads / s.n_kv_heads;
+  const std::int64_t n_floats = (head_gradient_floats(pass.n_tokens(), s.head_dim, s.head_dim) + 15) / 16 * 16;
+  float* scratch = pass.arena.allocate_floats(n_floats * pass.pool.n_threads());
+  pass.pool.run(static_cast<int>(sequences.size()) * s.n_kv_heads, [&](int task, int thread) {
+    const WholeSequence& sequence = sequences[static_cast<std::size_t>(task / s.n_kv_heads)];
+    const int kv_head = task % s.n_kv_heads, first = sequence.first_row;
+    const std::int64_t kv_at = std::int64_t{kv_head} * s.head_dim;
+    for (int head = kv_head * group; head < (kv_head + 1) * group; ++head) {
+      const std::int64_t at = std::int64_t{head} * s.head_dim;
+      add_head_gradients({.n_rows = sequence.n_rows,
+                          .k_width = s.head_dim,
+                          .v_width = s.head_dim,
+                          .q = {q.row(first) + at, q.n_cols()},
+                          .k = {k.row(first) + kv_at, k.n_cols()},
+                          .v = {v.row(first) + kv_at, v.n_cols()},
+                          .out = {out.row(first) + at, out.n_cols()},
+                          .d_out = {out.grad_row(first) + at, out.n_cols()},
+                          .d_q = {q.grad_row(first) + at, q.n_cols()},
+                          .d_k = {k.grad_row(first) + kv_at, k.n_cols()},
+                          .d_v = {v.grad_row(first) + kv_at, v.n_cols()}},
+                         scratch + n_floats * thread);
+    }
+  });
+}
+
 }  // namespace
 
 Tensor gqa_attend(Pass& pass, const GqaShape& s, Tensor q, Tensor k, Tensor v, const RopeAngles& angles,
@@ -107,6 +150,13 @@ Tensor gqa_attend(Pass& pass, const GqaShape& s, Tensor q, Tensor k, Tensor v, c
     attend_tile(pass, s, tiles[static_cast<std::size_t>(task / s.n_kv_heads)], task % s.n_kv_heads, q, out, layer,
                 scratch + scratch_floats * thread);
   });
+  if (pass.tape != nullptr) {
+    R1_ASSERT(pass.kv.layout().dtype == Dtype::kF32, "gradients are of attention to unrounded keys and values");
+    pass.tape->record([s, q, k, v, out, angles, pairing](Pass& p) {
+      add_gradients(p, s, q, k, v, out);
+      turn_gradients_back(s, q, k, angles, pairing);
+    });
+  }
   return out;
 }
 

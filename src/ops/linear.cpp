@@ -5,7 +5,9 @@
 #include <algorithm>
 
 #include "kernels/float_ops.h"
+#include "ops/gemm.h"
 #include "ops/profile.h"
+#include "ops/tape.h"
 
 namespace r1 {
 
@@ -42,6 +44,26 @@ void multiply_rows(const Weight& w, Activations::Rows x, const std::int32_t* x_r
                            .n_tokens = n_tokens});
 }
 
+void dequantize_rows(const Weight& w, float* out) {
+  kernels(w.dtype).dequantize(w.data, out, w.shape.n_values());
+  if (w.dtype != Dtype::kF8E4M3) return;
+  const std::int64_t blocks_per_row = (w.n_cols() + 127) / 128;
+  for (std::int64_t row = 0; row < w.n_rows(); ++row) {
+    const float* scales = w.block_scales + (w.first_row + row) / 128 * blocks_per_row;
+    for (std::int64_t col = 0; col < w.n_cols(); ++col) out[row * w.n_cols() + col] *= scales[col / 128];
+  }
+}
+
+Tensor f32_values(Pass& pass, const Weight& w) {
+  if (w.dtype == Dtype::kF32) {
+    // Nobody writes through this view: a Tensor is what products take.
+    return {const_cast<float*>(reinterpret_cast<const float*>(w.data)), {w.n_rows(), w.n_cols()}};
+  }
+  Tensor values = pass.make_scratch({w.n_rows(), w.n_cols()});
+  dequantize_rows(w, values.data);
+  return values;
+}
+
 std::int64_t rows_per_task(const Pass& pass, const Weight& w, std::int64_t n_tokens, std::int64_t n_matrices) {
   // A task is worth starting from about 60,000 multiplications on: one token's take some three microseconds, and where
   // a task begins, memory must first be found. Eight a thread even out their ends. docs/experiments.md has what else
@@ -52,6 +74,27 @@ std::int64_t rows_per_task(const Pass& pass, const Weight& w, std::int64_t n_tok
   const std::int64_t rows = std::min(std::max(worth_starting, even), w.n_rows());
   return (rows + 15) / 16 * 16;  // whole tiles of any kernel
 }
+
+void add_product_gradients(Pass& pass, Tensor x, const Weight& w, Tensor d_y, Tensor d_x) {
+  const Tensor values = f32_values(pass, w);
+  add_input_gradient(pass.pool, pass.arena, d_y, values, d_x);
+  const Tensor d_w = pass.tape->gradient_of(w);
+  if (d_w.data != nullptr) add_weight_gradient(pass.pool, pass.arena, d_y, x, d_w);
+}
+
+namespace {
+
+void record_linear(Tape& tape, Tensor x, const Weight& w, const float* bias, Tensor y) {
+  tape.record([x, w, bias, y](Pass& pass) {
+    const ArenaScope scope(pass.arena);
+    add_product_gradients(pass, x, w, y.gradient(), x.gradient());
+    float* d_bias = pass.tape->gradient_of(bias);
+    if (d_bias == nullptr) return;
+    for (std::int64_t row = 0; row < y.n_rows(); ++row) add(d_bias, y.grad_row(row), d_bias, y.n_cols());
+  });
+}
+
+}  // namespace
 
 Tensor linear(Pass& pass, Activations& x, const Weight& w, const float* bias) {
   OpTimer timer(pass, "linear", &w);
@@ -68,6 +111,7 @@ Tensor linear(Pass& pass, Activations& x, const Weight& w, const float* bias) {
       add(out, bias + first, out, last - first);
     }
   });
+  if (pass.tape != nullptr) record_linear(*pass.tape, x.f32(), w, bias, y);
   return y;
 }
 

@@ -37,6 +37,17 @@ Tensor linear(Pass& pass, Tensor x, const Weight& w, const float* bias = nullptr
 void multiply_rows(const Weight& w, Activations::Rows x, const std::int32_t* x_rows, int n_tokens, float* y,
                    std::int64_t y_stride);
 
+// Values of a weight's rows in f32, block scales applied: the form in which a product can run over rows as well as over
+// columns. out: [n_rows, n_cols]
+void dequantize_rows(const Weight& w, float* out);
+
+// The same as a tensor: a view where the weight is f32 (read-only), else made in the arena.
+Tensor f32_values(Pass& pass, const Weight& w);
+
+// Of y = x w^T, with a tape: d_x += d_y w, and where w is trained its gradient += d_y^T x. Leaves scratch in the arena.
+// d_y [rows, n_out], x and d_x [rows, n_in].
+void add_product_gradients(Pass& pass, Tensor x, const Weight& w, Tensor d_y, Tensor d_x);
+
 // Rows of a matrix that a task should take, when n_matrices like it are multiplied together, n_tokens rows each: so
 // that there are enough tasks to keep the threads busy and few enough to be worth starting.
 std::int64_t rows_per_task(const Pass& pass, const Weight& w, std::int64_t n_tokens, std::int64_t n_matrices = 1);

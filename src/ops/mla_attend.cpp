@@ -5,6 +5,7 @@
 #include "kernels/kernels.h"
 #include "ops/mla_kernels.h"
 #include "ops/profile.h"
+#include "ops/tape.h"
 
 namespace r1 {
 namespace {
@@ -36,16 +37,6 @@ HeadWeights head_weights(const MlaShape& s, const MlaUpProjection& up, int head)
           up.wv_b.rows(std::int64_t{head} * s.v_head_dim, s.v_head_dim)};
 }
 
-void dequantize_rows(const Weight& w, float* out) {
-  kernels(w.dtype).dequantize(w.data, out, w.shape.n_values());
-  if (w.dtype != Dtype::kF8E4M3) return;
-  const std::int64_t blocks_per_row = (w.n_cols() + 127) / 128;
-  for (std::int64_t row = 0; row < w.n_rows(); ++row) {
-    const float* scales = w.block_scales + (w.first_row + row) / 128 * blocks_per_row;
-    for (std::int64_t col = 0; col < w.n_cols(); ++col) out[row * w.n_cols() + col] *= scales[col / 128];
-  }
-}
-
 Tensor mla_attend(Pass& pass, const MlaShape& s, const MlaUpProjection& up, Tensor q, Tensor latent,
                   const RopeAngles& angles, RopePairing pairing, int layer) {
   OpTimer timer(pass, "mla_attend");
@@ -62,6 +53,12 @@ Tensor mla_attend(Pass& pass, const MlaShape& s, const MlaUpProjection& up, Tens
   const MlaInputs inputs{s, up, q, out, layer};
   if (!expanded.empty()) mla_expanded(pass, inputs, expanded);
   if (!absorbed.empty()) mla_absorbed(pass, inputs, absorbed);
+  if (pass.tape != nullptr) {
+    R1_ASSERT(pass.kv.layout().dtype == Dtype::kF32, "gradients are of attention to unrounded latents");
+    pass.tape->record([s, up, q, out, layer, latent, angles, pairing](Pass& p) {
+      mla_backward(p, {s, up, q, out, layer}, latent, angles, pairing);
+    });
+  }
   return out;
 }
 

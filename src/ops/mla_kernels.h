@@ -22,6 +22,10 @@ void mla_expanded(Pass& pass, const MlaInputs& in, const std::vector<const Seque
 // Queries are taken to the latents instead: for completions, a row of which would use the keys and values once.
 void mla_absorbed(Pass& pass, const MlaInputs& in, const std::vector<const SequenceRows*>& sequences);
 
+// With a tape: adds the gradients of q, latent (both before their rotation) and the up-projection. latent [tokens,
+// kv_lora_rank + rope], q and latent as mla_attend rotated them.
+void mla_backward(Pass& pass, const MlaInputs& in, Tensor latent, const RopeAngles& angles, RopePairing pairing);
+
 // The parts of the up-projection that belong to one head.
 struct HeadWeights {
   Weight k;  // untransposed: [nope, kv_lora_rank]; transposed: [kv_lora_rank, nope]
@@ -30,9 +34,5 @@ struct HeadWeights {
 };
 
 HeadWeights head_weights(const MlaShape& s, const MlaUpProjection& up, int head);
-
-// Values of a weight's rows in f32, block scales applied: the form in which a product can run over rows as well as over
-// columns. out: [n_rows, n_cols]
-void dequantize_rows(const Weight& w, float* out);
 
 }  // namespace r1

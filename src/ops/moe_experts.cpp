@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "kernels/float_ops.h"
+#include "ops/elementwise.h"
 #include "ops/profile.h"
+#include "ops/tape.h"
 
 namespace r1 {
 namespace {
@@ -60,6 +62,70 @@ std::vector<ExpertTask> cut_into_tasks(const Pass& pass, const Grouping& groupin
   return tasks;
 }
 
+// ---- gradients ------------------------------------------------------------------------------------------------------
+
+// What the forward made, pair by pair.
+struct PairTensors {
+  Tensor gate, up, hidden;  // [pairs, moe_inter_dim]
+  Tensor outputs;           // [pairs, dim]
+};
+
+// Rows [first, first + n) of t and of its gradient.
+Tensor rows_of_group(Tensor t, const Grouping::Group& group) {
+  return {t.row(group.first_pair), {group.n_pairs, t.n_cols()}, t.grad == nullptr ? nullptr : t.grad_row(group.first_pair)};
+}
+
+// The sum over a token's experts: outputs get the token's gradient by weight, weights its product with the outputs.
+void add_combine_gradients(const Grouping& grouping, const Routing& routing, Tensor outputs, Tensor y, Tensor d_outputs) {
+  for (std::int64_t i = 0; i < static_cast<std::int64_t>(grouping.pair_of.size()); ++i) {
+    const std::int64_t pair = grouping.pair_of[static_cast<std::size_t>(i)];
+    const float* d_y = y.grad_row(i / routing.n_activated);
+    routing.d_weights[i] += dot(d_y, outputs.row(pair), y.n_cols());
+    std::copy_n(d_y, y.n_cols(), d_outputs.row(pair));
+    scale(d_outputs.row(pair), routing.weights[i], y.n_cols());
+  }
+}
+
+// One expert: down, SwiGLU's product, gate and up. Its tokens' rows of x are gathered, their gradients added back.
+void add_expert_gradients(Pass& pass, Tensor x, const ExpertWeights& expert, const Grouping& grouping,
+                          const Grouping::Group& group, const PairTensors& made, Tensor d_outputs) {
+  const ArenaScope scope(pass.arena);
+  const Tensor gate = rows_of_group(made.gate, group), up = rows_of_group(made.up, group);
+  const auto zeros = [&](Shape shape) {
+    Tensor t = pass.make_scratch(shape);
+    std::fill_n(t.data, shape.n_values(), 0.0f);
+    return t;
+  };
+  const Tensor d_hidden = zeros(gate.shape), d_gate = zeros(gate.shape), d_up = zeros(gate.shape);
+  const Tensor rows = pass.make_scratch({group.n_pairs, x.n_cols()}), d_rows = zeros(rows.shape);
+  const Tensor work = pass.make_scratch({1, gate.n_cols()});
+  const std::int32_t* tokens = grouping.tokens.data() + group.first_pair;
+  add_product_gradients(pass, rows_of_group(made.hidden, group), expert.down, rows_of_group(d_outputs, group), d_hidden);
+  for (int p = 0; p < group.n_pairs; ++p) {
+    add_silu_mul_gradient(gate.row(p), up.row(p), d_hidden.row(p), d_gate.row(p), d_up.row(p), work.data,
+                          gate.n_cols());
+    std::copy_n(x.row(tokens[p]), x.n_cols(), rows.row(p));
+  }
+  add_product_gradients(pass, rows, expert.gate, d_gate, d_rows);
+  add_product_gradients(pass, rows, expert.up, d_up, d_rows);
+  for (int p = 0; p < group.n_pairs; ++p) {
+    add(x.grad_row(tokens[p]), d_rows.row(p), x.grad_row(tokens[p]), x.n_cols());
+  }
+}
+
+void record_experts(Tape& tape, Tensor x, std::span<const ExpertWeights> experts, const Routing& routing,
+                    Grouping grouping, const PairTensors& made, Tensor y) {
+  tape.record([=, grouping = std::move(grouping)](Pass& pass) {
+    const ArenaScope scope(pass.arena);
+    const Tensor d_outputs = pass.make_scratch(made.outputs.shape);
+    add_combine_gradients(grouping, routing, made.outputs, y, d_outputs);
+    for (const Grouping::Group& group : grouping.groups) {
+      add_expert_gradients(pass, x, experts[static_cast<std::size_t>(group.expert_id)], grouping, group, made,
+                           d_outputs);
+    }
+  });
+}
+
 }  // namespace
 
 Tensor moe_experts(Pass& pass, Activations& x, std::span<const ExpertWeights> experts, const Routing& routing) {
@@ -74,9 +140,9 @@ Tensor moe_experts(Pass& pass, Activations& x, std::span<const ExpertWeights> ex
     for (const Weight* w : {&expert.gate, &expert.up, &expert.down}) timer.count_product(*w, group.n_pairs);
   }
 
-  Tensor gate = pass.make({n_pairs, any_gate.n_rows()});
-  Tensor up = pass.make(gate.shape);
-  Tensor hidden = pass.make(gate.shape);
+  Tensor gate = pass.make_scratch({n_pairs, any_gate.n_rows()});
+  Tensor up = pass.make_scratch(gate.shape);
+  Tensor hidden = pass.make_scratch(gate.shape);
   const Activations::Rows x_gate = x.in_format(pass, kernels(any_gate.dtype).activation);
   const Activations::Rows x_up = x.in_format(pass, kernels(experts[0].up.dtype).activation);
   const std::vector<ExpertTask> inner = cut_into_tasks(pass, grouping, any_gate);
@@ -97,7 +163,7 @@ Tensor moe_experts(Pass& pass, Activations& x, std::span<const ExpertWeights> ex
 
   Activations hidden_rows(hidden);
   const Activations::Rows x_down = hidden_rows.in_format(pass, kernels(any_down.dtype).activation);
-  Tensor outputs = pass.make({n_pairs, any_down.n_rows()});
+  Tensor outputs = pass.make_scratch({n_pairs, any_down.n_rows()});
   const std::vector<ExpertTask> outer = cut_into_tasks(pass, grouping, any_down);
   pass.pool.run(static_cast<int>(outer.size()), [&](int i, int) {
     const ExpertTask& task = outer[static_cast<std::size_t>(i)];
@@ -117,6 +183,9 @@ Tensor moe_experts(Pass& pass, Activations& x, std::span<const ExpertWeights> ex
       }
     }
   });
+  if (pass.tape != nullptr) {
+    record_experts(*pass.tape, x.f32(), experts, routing, grouping, {gate, up, hidden, outputs}, y);
+  }
   return y;
 }
 

@@ -1,7 +1,9 @@
 // pass.h: what one run of the forward carries: the rows it is about, scratch memory, threads and the cache.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -46,6 +48,7 @@ struct RouteRecord {
 };
 
 class OpProfile;
+class Tape;
 
 struct Pass {
   ThreadPool& pool;
@@ -54,9 +57,24 @@ struct Pass {
   KvCache& kv;
   std::vector<RouteRecord>* routes = nullptr;  // null: not recorded
   OpProfile* profile = nullptr;                // null: not timed
+  Tape* tape = nullptr;                        // null: no gradients are wanted
 
   int n_tokens() const { return batch.n_tokens(); }
-  Tensor make(Shape shape) { return {arena.allocate_floats(shape.n_values()), shape}; }  // uninitialised
+
+  // What an op gives back: uninitialised; with a tape, room for its gradient beside it, zero.
+  Tensor make(Shape shape) {
+    Tensor made = make_scratch(shape);
+    if (tape != nullptr) {
+      made.grad = arena.allocate_floats(shape.n_values());
+      std::fill_n(made.grad, shape.n_values(), 0.0f);
+    }
+    return made;
+  }
+  Tensor make_scratch(Shape shape) { return {arena.allocate_floats(shape.n_values()), shape}; }  // without gradient
+
+  // The memory of a tensor that is read no more, for another of its shape; with a tape, which still reads it, new
+  // memory.
+  Tensor make_over(Tensor old) { return tape == nullptr ? old : make(old.shape); }
 
   // body(first, last, thread) over [0, n) in pieces of at most `piece` items.
   template <typename Body>
@@ -67,6 +85,17 @@ struct Pass {
       body(first, first + piece < n ? first + piece : n, thread);
     });
   }
+};
+
+// Gives back at the end of a scope what a pass made within it; with a tape, which reads it later, nothing.
+class PassScope {
+ public:
+  explicit PassScope(Pass& pass) {
+    if (pass.tape == nullptr) scope_.emplace(pass.arena);
+  }
+
+ private:
+  std::optional<ArenaScope> scope_;
 };
 
 }  // namespace r1

@@ -67,7 +67,7 @@ std::vector<float> rope_frequencies(const RopeConfig& c) {
 
 RopeAngles rope_angles(Pass& pass, std::span<const float> frequencies, float magnitude) {
   const auto n_pairs = static_cast<std::int64_t>(frequencies.size());
-  RopeAngles angles{pass.make({pass.n_tokens(), n_pairs}), pass.make({pass.n_tokens(), n_pairs})};
+  RopeAngles angles{pass.make_scratch({pass.n_tokens(), n_pairs}), pass.make_scratch({pass.n_tokens(), n_pairs})};
   pass.parallel_pieces(pass.n_tokens(), 16, [&](std::int64_t first, std::int64_t last, int) {
     for (std::int64_t row = first; row < last; ++row) {
       const auto position = static_cast<float>(pass.batch.positions[static_cast<std::size_t>(row)]);
@@ -81,20 +81,37 @@ RopeAngles rope_angles(Pass& pass, std::span<const float> frequencies, float mag
   return angles;
 }
 
-void rotate_heads(float* x, int n_heads, std::int64_t head_stride, const float* cos, const float* sin, int n_dims,
-                  RopePairing pairing) {
+namespace {
+
+// turn(a, b, j) for pair j of every head.
+template <typename Turn>
+void for_each_pair(float* x, int n_heads, std::int64_t head_stride, int n_dims, RopePairing pairing, Turn turn) {
   const int n_pairs = n_dims / 2;
   const int step = pairing == RopePairing::kInterleaved ? 2 : 1;
   const int partner = pairing == RopePairing::kInterleaved ? 1 : n_pairs;
   for (int head = 0; head < n_heads; ++head, x += head_stride) {
-    for (int j = 0; j < n_pairs; ++j) {
-      float* a = x + j * step;
-      float* b = a + partner;
-      const float turned = *a * cos[j] - *b * sin[j];
-      *b = *a * sin[j] + *b * cos[j];
-      *a = turned;
-    }
+    for (int j = 0; j < n_pairs; ++j) turn(x[j * step], x[j * step + partner], j);
   }
+}
+
+}  // namespace
+
+void rotate_heads(float* x, int n_heads, std::int64_t head_stride, const float* cos, const float* sin, int n_dims,
+                  RopePairing pairing) {
+  for_each_pair(x, n_heads, head_stride, n_dims, pairing, [&](float& a, float& b, int j) {
+    const float turned = a * cos[j] - b * sin[j];
+    b = a * sin[j] + b * cos[j];
+    a = turned;
+  });
+}
+
+void rotate_heads_back(float* x, int n_heads, std::int64_t head_stride, const float* cos, const float* sin, int n_dims,
+                       RopePairing pairing) {
+  for_each_pair(x, n_heads, head_stride, n_dims, pairing, [&](float& a, float& b, int j) {
+    const float turned = a * cos[j] + b * sin[j];
+    b = b * cos[j] - a * sin[j];
+    a = turned;
+  });
 }
 
 }  // namespace r1

@@ -44,5 +44,8 @@ RopeAngles rope_angles(Pass& pass, std::span<const float> frequencies, float mag
 // Turns n_heads heads of n_dims numbers in place; heads lie head_stride apart, from x on.
 void rotate_heads(float* x, int n_heads, std::int64_t head_stride, const float* cos, const float* sin, int n_dims,
                   RopePairing pairing);
+// The transpose of that: what it does to gradients.
+void rotate_heads_back(float* x, int n_heads, std::int64_t head_stride, const float* cos, const float* sin, int n_dims,
+                       RopePairing pairing);
 
 }  // namespace r1

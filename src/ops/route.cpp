@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "kernels/float_ops.h"
+#include "ops/attend_backward.h"
 #include "ops/profile.h"
+#include "ops/tape.h"
 
 namespace r1 {
 namespace {
@@ -85,6 +87,67 @@ void route_row(const RouteConfig& c, float* scores, const float* bias, RouteScra
   }
 }
 
+// ---- gradients ------------------------------------------------------------------------------------------------------
+
+// Of the chosen experts' scores, from those of their weights: w_i = scale * s_i / sum of chosen s.
+void add_weight_gradients(const RouteConfig& c, const std::int32_t* expert_ids, const float* weights,
+                          const float* d_weights, const float* scores, float* d_scores) {
+  float sum = 1e-20f, pull = 0;
+  for (int i = 0; i < c.n_activated_experts; ++i) {
+    sum += scores[expert_ids[i]];
+    pull += d_weights[i] * weights[i];
+  }
+  for (int i = 0; i < c.n_activated_experts; ++i) {
+    d_scores[expert_ids[i]] += c.normalize ? (c.route_scale * d_weights[i] - pull) / sum : c.route_scale * d_weights[i];
+  }
+}
+
+// DeepSeek-V3's sequence-wise balance loss, per token: alpha * sum over e of f_e * s'_e, with s' the scores normalised
+// to one and f_e the share of the sequence's choices that e got, 1 if all get the same (eqs 17-20).
+void add_balance_gradients(const RouteConfig& c, float alpha, const float* shares, const float* scores,
+                           float* d_scores) {
+  float sum = 1e-20f, pull = 0;
+  for (int e = 0; e < c.n_routed_experts; ++e) sum += scores[e];
+  for (int e = 0; e < c.n_routed_experts; ++e) pull += alpha * shares[e] * scores[e] / sum;
+  for (int e = 0; e < c.n_routed_experts; ++e) d_scores[e] += (alpha * shares[e] - pull) / sum;
+}
+
+// Through the sigmoid or the softmax, whose values `scores` are.
+void add_product_gradients(const RouteConfig& c, const float* scores, const float* d_scores, float* d_products) {
+  if (c.scoring == RouteConfig::Scoring::kSigmoid) {
+    for (int e = 0; e < c.n_routed_experts; ++e) d_products[e] += d_scores[e] * scores[e] * (1.0f - scores[e]);
+    return;
+  }
+  const float pull = dot(d_scores, scores, c.n_routed_experts);
+  for (int e = 0; e < c.n_routed_experts; ++e) d_products[e] += scores[e] * (d_scores[e] - pull);
+}
+
+std::vector<float> choice_shares(const RouteConfig& c, const Routing& routing, const WholeSequence& sequence) {
+  std::vector<float> shares(static_cast<std::size_t>(c.n_routed_experts), 0.0f);
+  const std::int64_t first = std::int64_t{sequence.first_row} * c.n_activated_experts;
+  const std::int64_t n = std::int64_t{sequence.n_rows} * c.n_activated_experts;
+  for (std::int64_t i = first; i < first + n; ++i) shares[static_cast<std::size_t>(routing.expert_ids[i])] += 1.0f;
+  for (float& share : shares) share *= static_cast<float>(c.n_routed_experts) / static_cast<float>(n);
+  return shares;
+}
+
+void add_gradients(const Pass& pass, const RouteConfig& c, Tensor scores, const Routing& routing) {
+  std::vector<float> d_scores(static_cast<std::size_t>(c.n_routed_experts));
+  for (const WholeSequence& sequence : whole_sequences(pass.batch)) {
+    const std::vector<float> shares = choice_shares(c, routing, sequence);
+    for (std::int64_t row = sequence.first_row; row < sequence.first_row + sequence.n_rows; ++row) {
+      const std::int64_t at = row * c.n_activated_experts;
+      std::fill(d_scores.begin(), d_scores.end(), 0.0f);
+      add_weight_gradients(c, routing.expert_ids + at, routing.weights + at, routing.d_weights + at, scores.row(row),
+                           d_scores.data());
+      if (pass.tape->balance_alpha > 0) {
+        add_balance_gradients(c, pass.tape->balance_alpha, shares.data(), scores.row(row), d_scores.data());
+      }
+      add_product_gradients(c, scores.row(row), d_scores.data(), scores.grad_row(row));
+    }
+  }
+}
+
 }  // namespace
 
 Routing route(Pass& pass, const RouteConfig& c, Tensor scores, const float* bias) {
@@ -100,6 +163,11 @@ Routing route(Pass& pass, const RouteConfig& c, Tensor scores, const float* bias
                 routing.weights + row * c.n_activated_experts);
     }
   });
+  if (pass.tape != nullptr) {
+    routing.d_weights = pass.arena.allocate_floats(n_chosen);
+    std::fill_n(routing.d_weights, n_chosen, 0.0f);
+    pass.tape->record([c, scores, routing](const Pass& p) { add_gradients(p, c, scores, routing); });
+  }
   return routing;
 }
 

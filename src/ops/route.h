@@ -23,6 +23,7 @@ struct Routing {
   int n_activated = 0;
   std::int32_t* expert_ids = nullptr;  // [tokens, n_activated], ascending within a token: sums run in this order
   float* weights = nullptr;            // [tokens, n_activated]
+  float* d_weights = nullptr;          // their gradients; null outside training
 };
 
 // scores: [tokens, n_routed_experts] products with the router's rows, overwritten. bias: [n_routed_experts] or null; it

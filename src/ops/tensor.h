@@ -13,10 +13,13 @@ namespace r1 {
 struct Tensor {
   float* data = nullptr;
   Shape shape;
+  float* grad = nullptr;  // of one shape with data, where ops add their gradients; null outside training
 
   std::int64_t n_rows() const { return shape.n_rows(); }
   std::int64_t n_cols() const { return shape.last(); }
   float* row(std::int64_t i) const { return data + i * shape.last(); }
+  float* grad_row(std::int64_t i) const { return grad + i * shape.last(); }
+  Tensor gradient() const { return {grad, shape}; }
 };
 
 // Numbers of a model file in whatever format they are stored, read-only. A matrix is [n_out, n_in]: y = W x.

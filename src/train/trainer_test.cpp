@@ -1,0 +1,127 @@
+// trainer_test.cpp: gradients against finite differences, and what must not change a bit.
+#include "train/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "base/rng.h"
+#include "train/shapes.h"
+
+namespace r1 {
+namespace {
+
+constexpr int kVocabulary = 96;
+
+ModelConfig shape(std::string_view name) { return trained_shape(name, kVocabulary).value(); }
+
+// V3's shape with all that the nano models leave out: low-rank queries, groups of experts, a scale, a head of its own.
+ModelConfig full_deepseek() {
+  ModelConfig c = shape("nano-0.15m");
+  c.q_lora_rank = 32;
+  c.route.n_expert_groups = 4;
+  c.route.n_limited_groups = 2;
+  c.route.route_scale = 2.5f;
+  c.tied_head = false;
+  return c;
+}
+
+std::vector<Example> random_examples(std::initializer_list<int> lengths, std::uint64_t seed = 3) {
+  std::vector<Example> examples;
+  Rng rng(seed, 0);
+  for (const int length : lengths) {
+    Example& example = examples.emplace_back();
+    for (int i = 0; i < length; ++i) {
+      example.tokens.push_back(static_cast<int>(rng.below(kVocabulary)));
+      example.coefficients.push_back(0.02f * (1.0f + rng.normal()));
+    }
+  }
+  return examples;
+}
+
+double loss_of(TrainedModel& model, std::span<const Example> examples) {
+  Trainer trainer(model, {.n_shares = 2});
+  const auto logprobs = trainer.logprobs(examples);
+  double loss = 0;
+  for (std::size_t i = 0; i < examples.size(); ++i) {
+    for (std::size_t t = 0; t < logprobs[i].size(); ++t) loss -= double{examples[i].coefficients[t + 1]} * logprobs[i][t];
+  }
+  return loss;
+}
+
+// Along a random direction in one tensor, gradient and central difference agree as far as f32 lets them. Every expert is
+// activated: a choice that flips within the difference is a jump that no gradient describes.
+void expect_gradients(ModelConfig config) {
+  config.route.n_activated_experts = config.route.n_routed_experts;
+  config.route.n_limited_groups = config.route.n_expert_groups;
+  TrainedModel model(config, 5);
+  const std::vector<Example> examples = random_examples({23, 70, 2, 41});
+  Trainer trainer(model, {.n_shares = 2, .rows_at_once = 64, .balance_alpha = 0});
+  trainer.step(examples, 0.0f);
+  const std::vector<float> gradients(trainer.gradients().begin(), trainer.gradients().end());
+  for (const Parameter& p : model.parameters()) {
+    if (p.offset >= model.n_trained()) break;
+    const std::int64_t n = p.shape.n_values();
+    double length = 0;
+    for (std::int64_t i = 0; i < n; ++i) length += std::pow(gradients[static_cast<std::size_t>(p.offset + i)], 2);
+    length = std::sqrt(length);
+    ASSERT_GT(length, 0) << p.name;
+    // Half the gradient, half chance: large enough a slope to measure, not only where the gradient points.
+    Rng rng(9, static_cast<std::uint64_t>(p.offset));
+    std::vector<float> direction(static_cast<std::size_t>(n));
+    for (std::size_t i = 0; i < direction.size(); ++i) {
+      direction[i] = static_cast<float>(gradients[static_cast<std::size_t>(p.offset) + i] / length +
+                                        rng.normal() / std::sqrt(static_cast<double>(n)));
+    }
+    double slope = 0;
+    for (std::size_t i = 0; i < direction.size(); ++i) {
+      slope += double{gradients[static_cast<std::size_t>(p.offset) + i]} * direction[i];
+    }
+    const std::vector<float> saved(model.values().begin(), model.values().end());
+    const auto loss_at = [&](float step) {
+      for (std::size_t i = 0; i < direction.size(); ++i) {
+        model.values()[static_cast<std::size_t>(p.offset) + i] = saved[static_cast<std::size_t>(p.offset) + i] + step * direction[i];
+      }
+      const double loss = loss_of(model, examples);
+      std::copy(saved.begin(), saved.end(), model.values().begin());
+      return loss;
+    };
+    const float step = 4e-3f;
+    const double difference = (loss_at(step) - loss_at(-step)) / (2.0 * step);
+    EXPECT_NEAR(difference, slope, 0.01 * std::fabs(slope) + 2e-4) << p.name;
+  }
+}
+
+TEST(Trainer, GradientsEqualFiniteDifferencesOfNano) { expect_gradients(shape("nano-0.15m")); }
+TEST(Trainer, GradientsEqualFiniteDifferencesOfDeepSeek) { expect_gradients(full_deepseek()); }
+TEST(Trainer, GradientsEqualFiniteDifferencesOfQwen2) { expect_gradients(shape("student-qwen2")); }
+TEST(Trainer, GradientsEqualFiniteDifferencesOfLlama) { expect_gradients(shape("student-llama")); }
+
+TEST(Trainer, WorkersChangeNoBit) {
+  std::vector<float> alone;
+  for (const int n_workers : {1, 2, 4}) {
+    TrainedModel model(full_deepseek(), 5);
+    Trainer trainer(model, {.n_workers = n_workers, .n_shares = 4});
+    for (std::uint64_t step = 0; step < 5; ++step) {
+      trainer.step(random_examples({9, 30, 17, 44, 3, 64, 65, 12}, step), 1e-3f, 1e-3f);
+    }
+    if (alone.empty()) alone.assign(model.values().begin(), model.values().end());
+    EXPECT_EQ(std::memcmp(alone.data(), model.values().data(), alone.size() * 4), 0) << n_workers << " workers";
+  }
+}
+
+TEST(Trainer, LearnsOneBatchByHeart) {
+  TrainedModel model(shape("nano-0.15m"), 5);
+  Trainer trainer(model, {.n_workers = 2, .adamw = {.weight_decay = 0}});
+  std::vector<Example> examples = random_examples({20, 20, 20, 20, 20, 20, 20, 20});
+  for (Example& example : examples) example.coefficients.assign(20, 1.0f / (8 * 19));
+  const double first = trainer.step(examples, 0).loss;
+  EXPECT_NEAR(first, std::log(kVocabulary), 0.02 * std::log(kVocabulary));
+  double loss = first;
+  for (int step = 0; step < 300 && loss >= 0.02; ++step) loss = trainer.step(examples, 3e-3f, 1e-3f).loss;
+  EXPECT_LT(loss, 0.02);
+}
+
+}  // namespace
+}  // namespace r1
