@@ -1,0 +1,192 @@
+// stage_config.cpp: keys to fields by one list, in which each field has its bounds.
+#include "train/stage_config.h"
+
+#include <set>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+#include "tasks/registry.h"
+
+namespace r1 {
+namespace {
+
+// Reads keys of one object; the first thing that is wrong is remembered. Keys that nobody asked for are wrong too.
+class Keys {
+ public:
+  Keys(const Json& object, std::string prefix) : object_(object), prefix_(std::move(prefix)) {
+    if (!object.is_object()) fail(fmt::format("{}must be an object", prefix_));
+  }
+
+  template <typename T>
+  void number(std::string_view key, T& field, double low, double high) {
+    const Json* value = find(key);
+    if (value == nullptr) return;
+    const bool whole = std::is_integral_v<T>;
+    if (whole ? !value->is_number_integer() : !value->is_number()) {
+      return fail(fmt::format("{}{} must be a {}, not {}", prefix_, key, whole ? "whole number" : "number", value->dump()));
+    }
+    const double given = value->get<double>();
+    if (!(given >= low && given <= high)) {
+      return fail(fmt::format("{}{} is {}, must be {} to {}", prefix_, key, given, low, high));
+    }
+    field = value->get<T>();
+  }
+  void text(std::string_view key, std::string& field) {
+    const Json* value = find(key);
+    if (value == nullptr) return;
+    if (!value->is_string()) return fail(fmt::format("{}{} must be text, not {}", prefix_, key, value->dump()));
+    field = value->get<std::string>();
+  }
+  void boolean(std::string_view key, bool& field) {
+    const Json* value = find(key);
+    if (value == nullptr) return;
+    if (!value->is_boolean()) return fail(fmt::format("{}{} must be true or false, not {}", prefix_, key, value->dump()));
+    field = value->get<bool>();
+  }
+  const Json* find(std::string_view key) {
+    known_.insert(std::string(key));
+    const auto found = object_.is_object() ? object_.find(key) : object_.end();
+    return found == object_.end() || !object_.is_object() ? nullptr : &*found;
+  }
+  void fail(std::string message) {
+    if (status_.ok()) status_ = Error{ErrorCode::kInvalidInput, std::move(message)};
+  }
+  Status finish() {
+    for (const auto& [key, value] : object_.items()) {
+      if (!known_.contains(key)) fail(fmt::format("{}{} is no key of this stage", prefix_, key));
+    }
+    return status_;
+  }
+
+ private:
+  const Json& object_;
+  std::string prefix_;
+  std::set<std::string, std::less<>> known_;
+  Status status_;
+};
+
+void read_schedule(Keys& keys, StageConfig& c) {
+  keys.number("learning_rate", c.schedule.peak, 0, 1);
+  c.schedule.last = c.schedule.peak / 10;
+  keys.number("last_learning_rate", c.schedule.last, 0, 1);
+  keys.number("warmup_steps", c.schedule.n_warmup, 0, 1e9);
+  keys.number("decay_share", c.schedule.decay_share, 1e-3, 1);
+  std::string kind;
+  keys.text("schedule", kind);
+  if (kind.empty()) return;
+  auto named = schedule_named(kind);
+  if (named.ok()) c.schedule.kind = named.value();
+  else keys.fail(named.error().message);
+}
+
+void read_mix(Keys& keys, StageConfig& c) {
+  const Json* tasks = keys.find("tasks");
+  if (tasks == nullptr) {
+    for (const Task* task : all_tasks()) c.mix.push_back({task, 1});
+    return;
+  }
+  if (!tasks->is_object() || tasks->empty()) return keys.fail("tasks must be an object of names and weights");
+  for (const auto& [name, weight] : tasks->items()) {
+    auto task = find_task(name);
+    if (!task.ok()) return keys.fail(task.error().message);
+    if (!weight.is_number() || !(weight.get<double>() > 0)) {
+      return keys.fail(fmt::format("tasks: the weight of {} is {}, must be above 0", name, weight.dump()));
+    }
+    c.mix.push_back({task.value(), weight.get<double>()});
+  }
+}
+
+Status read_grpo(const Json& json, GrpoConfig& g) {
+  Keys keys(json, "grpo.");
+  keys.number("prompts", g.n_prompts, 1, 1e5);
+  keys.number("samples", g.n_samples, 2, 4096);
+  keys.number("max_tokens", g.max_tokens, 1, 1e6);
+  keys.number("temperature", g.temperature, 1e-3, 10);
+  keys.boolean("divide_by_deviation", g.divide_by_deviation);
+  keys.boolean("mean_of_sequences", g.mean_of_sequences);
+  keys.number("kl_weight", g.kl_weight, 0, 10);
+  keys.number("refresh_reference", g.refresh_reference, 1, 1e9);
+  keys.number("clip_low", g.clip_low, 0, 1);
+  keys.number("clip_high", g.clip_high, 0, 100);
+  keys.number("minibatches", g.n_minibatches, 1, 1024);
+  keys.number("accuracy_weight", g.accuracy_weight, 0, 100);
+  keys.number("format_weight", g.format_weight, 0, 100);
+  keys.number("language_weight", g.language_weight, 0, 100);
+  return keys.finish();
+}
+
+void read_optimizer(Keys& keys, StageConfig& c) {
+  keys.number("beta1", c.adamw.beta1, 0, 0.9999);
+  keys.number("beta2", c.adamw.beta2, 0, 0.99999);
+  keys.number("weight_decay", c.adamw.weight_decay, 0, 10);
+  keys.number("clip_norm", c.adamw.clip_norm, 0, 1e6);
+  keys.number("shares", c.n_shares, 1, 256);
+  keys.number("rows_at_once", c.rows_at_once, 1, 1e6);
+  keys.number("balance_speed", c.balance_speed, 0, 1);
+  keys.number("frozen_balance_share", c.frozen_balance_share, 0, 1);
+  keys.number("balance_alpha", c.balance_alpha, 0, 1);
+}
+
+Status check(const StageConfig& c) {
+  if (c.from.empty() == c.shape.empty()) {
+    return Error{ErrorCode::kInvalidInput, "a stage begins with either a shape or a checkpoint: name 'shape' or 'from'"};
+  }
+  if (!c.shape.empty() && c.tokenizer.empty()) {
+    return Error{ErrorCode::kInvalidInput, "a model from random weights needs a 'tokenizer'"};
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string_view to_string(StageKind kind) {
+  switch (kind) {
+    case StageKind::kPretrain:
+      return "pretrain";
+    case StageKind::kSft:
+      return "sft";
+    case StageKind::kGrpo:
+      return "grpo";
+  }
+  return "";
+}
+
+Result<StageConfig> read_stage_config(StageKind kind, std::string_view json, std::string_view what) {
+  R1_TRY(const Json object, parse_json(json, what, {.max_depth = 8, .max_bytes = 1 << 20}));
+  StageConfig c;
+  c.kind = kind;
+  if (kind == StageKind::kSft) c.prompt_weight = 0.1f;
+  if (kind == StageKind::kGrpo) {
+    c.schedule.kind = ScheduleKind::kConstant;
+    c.adamw.weight_decay = 0;
+    c.balance_speed = 0;
+  }
+  Keys keys(object, "");
+  keys.text("shape", c.shape);
+  keys.text("from", c.from);
+  keys.text("tokenizer", c.tokenizer);
+  keys.number("seed", c.seed, 0, 9e15);
+  keys.number("steps", c.n_steps, 1, 1e9);
+  keys.number("tokens_per_step", c.tokens_per_step, 1, 1e9);
+  keys.number("prompt_weight", c.prompt_weight, 0, 1);
+  keys.number("answer_alone", c.answer_alone, 0, 1);
+  keys.number("save_every_seconds", c.save_every_seconds, 1, 1e9);
+  keys.number("log_every", c.log_every, 1, 1e9);
+  keys.number("sample_every", c.sample_every, 1, 1e9);
+  read_schedule(keys, c);
+  read_optimizer(keys, c);
+  read_mix(keys, c);
+  if (const Json* grpo = kind == StageKind::kGrpo ? keys.find("grpo") : nullptr) {
+    R1_TRY_STATUS(read_grpo(*grpo, c.grpo));
+  }
+  const Status keys_status = keys.finish();
+  if (!keys_status.ok()) return with_context(keys_status.error(), std::string(what));
+  const Status status = check(c);
+  if (!status.ok()) return with_context(status.error(), std::string(what));
+  c.schedule.n_steps = c.n_steps;
+  return c;
+}
+
+}  // namespace r1

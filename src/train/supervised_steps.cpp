@@ -1,0 +1,78 @@
+// supervised_steps.cpp: pretraining and fine-tuning: worked answers, until a step has its tokens.
+#include <algorithm>
+
+#include "train/stage_steps.h"
+
+namespace r1 {
+namespace {
+
+// Streams of draws that must not meet: one a kind of stage.
+std::uint64_t stream_of(const StageConfig& config) {
+  return config.seed * 16 + static_cast<std::uint64_t>(config.kind);
+}
+
+class SupervisedSteps final : public StageSteps {
+ public:
+  SupervisedSteps(const StageConfig& config, Learner& learner) : config_(config), learner_(learner) {}
+
+  Result<StepReport> step(int step) override {
+    const std::vector<Example> examples = draw(step);
+    const float learning_rate = config_.schedule.at(step);
+    const StepStats stats = learner_.trainer().step(examples, learning_rate, balance_speed_at(config_, step));
+    StepReport report;
+    report.n_tokens = stats.n_rows;
+    const auto n = static_cast<double>(std::max<std::int64_t>(1, stats.n_targets));
+    report.figures = {{"loss", stats.loss},
+                      {"next_token_accuracy", static_cast<double>(stats.n_best) / n},
+                      {"entropy", stats.sum_entropy / n},
+                      {"gradient_norm", stats.gradient_norm},
+                      {"learning_rate", learning_rate},
+                      {"max_violation", stats.worst_load()}};
+    return report;
+  }
+
+ private:
+  // Draw i of a step is number step * 2^20 + i of the stage's stream: whatever steps hold, none sees another's.
+  std::vector<Example> draw(int step) const {
+    const std::uint64_t stream = stream_of(config_);
+    std::vector<Example> examples;
+    double weight = 0;
+    int n_tokens = 0;
+    for (std::uint64_t i = 0; n_tokens < config_.tokens_per_step; ++i) {
+      const std::uint64_t index = (static_cast<std::uint64_t>(step) << 20) + i;
+      const DrawnProblem drawn = draw_problem(config_.mix, Split::kTrain, stream, index);
+      Rng rng(stream ^ 0x616c6f6e65, index);
+      Example example = rng.uniform() < config_.answer_alone
+                            ? learner_.lessons().answer_alone(drawn.problem, config_.prompt_weight)
+                            : learner_.lessons().thought(drawn.problem, drawn.problem.trace, config_.prompt_weight);
+      n_tokens += example.n_rows();
+      for (std::size_t t = 1; t < example.coefficients.size(); ++t) weight += example.coefficients[t];
+      examples.push_back(std::move(example));
+    }
+    for (Example& example : examples) {
+      for (float& coefficient : example.coefficients) coefficient = static_cast<float>(coefficient / weight);
+    }
+    return examples;
+  }
+
+  const StageConfig& config_;
+  Learner& learner_;
+};
+
+}  // namespace
+
+std::unique_ptr<StageSteps> make_supervised_steps(const StageConfig& config, Learner& learner) {
+  return std::make_unique<SupervisedSteps>(config, learner);
+}
+
+std::unique_ptr<StageSteps> make_steps(const StageConfig& config, Learner& learner, int n_workers) {
+  if (config.kind == StageKind::kGrpo) return make_grpo_steps(config, learner, n_workers);
+  return make_supervised_steps(config, learner);
+}
+
+float balance_speed_at(const StageConfig& config, int step) {
+  const bool is_frozen = step >= config.n_steps * (1.0 - config.frozen_balance_share);
+  return is_frozen ? 0.0f : static_cast<float>(config.balance_speed);
+}
+
+}  // namespace r1
