@@ -35,7 +35,7 @@ BANNED = [
     (r'engine/.*', r'std::mutex|<mutex>|<shared_mutex>|\block_guard\b',
      'engine/ holds no mutex: one thread owns everything in it'),
     (r'kernels/.*', r'<(thread|mutex|atomic)>|\bthrow\b', 'kernels/ know no threads, locks or exceptions'),
-    (r'(?!base/assert\.cpp)(base|kernels|formats|text|ledger|tasks|ops|model|engine)/.*', r'std::(cout|cerr)\b|\b(f?printf|f?puts|fmt::print)\(|\b_?exit\(',
+    (r'(?!base/assert\.cpp)(base|kernels|formats|text|ledger|tasks|ops|model|engine|train)/.*', r'std::(cout|cerr)\b|\b(f?printf|f?puts|fmt::print)\(|\b_?exit\(',
      'nothing from base/ up to engine/ prints or exits'),
     (r'(?!apps/cmd_).*', r'\bthrow\b', 'no exceptions: return Result or Status (the command line parser has its own)'),
     (r'(?!kernels/|base/assert\.h|base/thread_pool\.cpp).*', r'^\s*#\s*(if|ifdef|ifndef|elif)\b',

@@ -12,6 +12,8 @@
 #include "base/file.h"
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
+#include "text/hf_vocabulary_writer.h"
+#include "train/gguf_tokenizer.h"
 
 namespace r1 {
 namespace {
@@ -80,7 +82,7 @@ Status write_gguf(const SynthOptions& options, const SynthShape& shape, const st
   GgufMetadata metadata = gguf_metadata(shape.config, options.mla);
   metadata.set("general.file_type", static_cast<std::uint64_t>(mix.file_type));
   metadata.set("general.quantization_version", std::uint64_t{2});
-  add_tokenizer(metadata, tokenizer);
+  add_tokenizer(metadata, tokenizer.vocabulary, tokenizer.gguf_pre, tokenizer.chat_template);
   Producer produce(tensors, options.seed, progress);
   return GgufWriter(std::move(metadata), announced(tensors)).write(path, produce);
 }
@@ -91,12 +93,12 @@ std::string_view torch_dtype(std::string_view type) {
 
 Status write_configs(const std::string& folder, std::string_view type, const SynthShape& shape) {
   R1_TRY(const SynthTokenizer tokenizer, synth_tokenizer(shape.tokens, shape.config.vocab_size));
-  const HfConfigExtras extras{torch_dtype(type), std::max(tokenizer.bos_id, 0), tokenizer.eos_id, type == "fp8"};
+  const int bos_id = std::max(tokenizer.vocabulary.bos_id, 0), eos_id = tokenizer.vocabulary.eos_id;
+  const HfConfigExtras extras{torch_dtype(type), bos_id, eos_id, type == "fp8"};
   R1_TRY_STATUS(write_file_atomically(folder + "/config.json", hf_config(shape.config, extras).dump(2) + "\n"));
-  const OrderedJson generation = {
-      {"eos_token_id", tokenizer.eos_id}, {"do_sample", true}, {"temperature", 0.6}, {"top_p", 0.95}};
+  const OrderedJson generation = {{"eos_token_id", eos_id}, {"do_sample", true}, {"temperature", 0.6}, {"top_p", 0.95}};
   R1_TRY_STATUS(write_file_atomically(folder + "/generation_config.json", generation.dump(2) + "\n"));
-  return write_tokenizer_files(folder, tokenizer);
+  return write_tokenizer_files(folder, tokenizer.vocabulary, tokenizer.chat_template);
 }
 
 Status write_folder(const SynthOptions& options, const SynthShape& shape, const std::string& folder,
