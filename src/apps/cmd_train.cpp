@@ -1,0 +1,164 @@
+// cmd_train.cpp: `r1 train`: a tokenizer, the stages of training, evaluation, and the file that comes of it.
+#include <cstdio>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "apps/commands.h"
+#include "apps/interrupt.h"
+#include "apps/standard_streams.h"
+#include "apps/trained_export.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/thread_pool.h"
+#include "tasks/registry.h"
+#include "train/bpe_trainer.h"
+#include "train/evaluate.h"
+#include "train/learner.h"
+#include "train/shapes.h"
+#include "train/stage.h"
+#include "train/tokenizer_corpus.h"
+
+namespace r1 {
+namespace {
+
+constexpr std::int64_t kMaxConfigBytes = 1 << 20;
+
+struct Options {
+  std::string config, folder, file, type = "q8_0";
+  int n_workers = 0;  // 0: all cores
+  int vocab_size = 1024;
+  std::uint64_t n_problems = 2000;
+  std::vector<std::string> tasks;
+  EvalConfig eval;
+  std::string split = "test";
+  bool json = false;
+
+  int workers() const { return n_workers > 0 ? n_workers : n_usable_cores(); }
+};
+
+Status train_tokenizer(const Options& options) {
+  R1_TRY(BpeTrainer trainer, BpeTrainer::make());
+  for_each_task_text(Split::kTrain, options.n_problems, [&](std::string_view text) { trainer.add(text); });
+  R1_TRY(const Vocabulary vocabulary, trainer.train(options.vocab_size));
+  return write_file_atomically(options.file, vocabulary_json(vocabulary) + "\n");
+}
+
+Status run(StageKind kind, const Options& options) {
+  R1_TRY(const std::string text, read_file(options.config, kMaxConfigBytes));
+  R1_TRY(const StageConfig config, read_stage_config(kind, text, options.config));
+  const InterruptScope interrupt;
+  const auto stopped = [&] { return interrupt.pressed(); };
+  const auto show = [&](const StageProgress& p) {
+    fmt::print(stderr, "{} {}/{}: {}; {:.0f} tokens/s, {:.0f} s left\n", p.stage, p.step, p.n_steps, p.summary,
+               p.tokens_per_second, p.seconds_left);
+  };
+  R1_TRY(const bool complete, run_stage({.config = config,
+                                         .config_text = text,
+                                         .folder = options.folder,
+                                         .n_workers = options.workers(),
+                                         .is_stopped = stopped,
+                                         .on_progress = show}));
+  if (!complete) fmt::print(stderr, "stopped; the same command goes on from here\n");
+  return {};
+}
+
+OrderedJson to_json(const TaskScore& s) {
+  return {{"task", s.task->name},
+          {"pass@1", s.pass_at_1},
+          {"standard_error", s.standard_error},
+          {"pass@n", s.pass_at_n},
+          {"cons@n", s.majority},
+          {"format", s.format},
+          {"ended", s.ended},
+          {"length", s.mean_length},
+          {"random_attempt", s.task->random_attempt_chance == nullptr ? OrderedJson() : OrderedJson(s.task->random_attempt_chance())}};
+}
+
+Status print_scores(const std::vector<TaskScore>& scores, bool as_json) {
+  if (as_json) {
+    OrderedJson all = OrderedJson::array();
+    for (const TaskScore& score : scores) all.push_back(to_json(score));
+    return write_stdout(all.dump(2) + "\n");
+  }
+  std::string table = fmt::format("{:<16}{:>14}{:>9}{:>9}{:>9}{:>9}\n", "TASK", "PASS@1", "PASS@N", "CONS@N", "FORMAT", "LENGTH");
+  for (const TaskScore& s : scores) {
+    table += fmt::format("{:<16}{:>7.1f} ±{:>4.1f}{:>9.1f}{:>9.1f}{:>9.1f}{:>9.0f}\n", s.task->name, 100 * s.pass_at_1,
+                         100 * s.standard_error, 100 * s.pass_at_n, 100 * s.majority, 100 * s.format, s.mean_length);
+  }
+  return write_stdout(table);
+}
+
+Status evaluate_checkpoint(Options options) {
+  R1_TRY(const SavedModel saved, load_saved_model(options.file));
+  R1_TRY(const Tokenizer tokenizer, Tokenizer::from_vocabulary(saved.vocabulary));
+  R1_TRY(const ChatTemplate chat_template, ChatTemplate::detect("", tokenizer));
+  R1_TRY(const ModelConfig config, trained_shape(saved.shape, tokenizer.vocab_size()));
+  TrainedModel model(config, 0);
+  if (model.values().size() != saved.values.size()) {
+    return Error{ErrorCode::kInvalidInput, fmt::format("checkpoint '{}' has {} numbers, shape {} {}", options.file,
+                                                       saved.values.size(), saved.shape, model.values().size())};
+  }
+  std::copy(saved.values.begin(), saved.values.end(), model.values().begin());
+  std::vector<const Task*> tasks;
+  for (const std::string& name : options.tasks) {
+    R1_TRY(const Task* task, find_task(name));
+    tasks.push_back(task);
+  }
+  if (tasks.empty()) tasks.assign(all_tasks().begin(), all_tasks().end());
+  options.eval.split = *split_named(options.split);
+  const LessonWriter lessons(tokenizer, chat_template);
+  const std::span<const int> ends = tokenizer.end_ids();
+  R1_TRY(const std::vector<TaskScore> scores,
+         evaluate(model.model(), lessons, {.n_workers = options.workers(), .end_ids = {ends.begin(), ends.end()}}, options.eval, tasks));
+  return print_scores(scores, options.json);
+}
+
+void add_stage(CLI::App& train, StageKind kind, const char* summary, const std::shared_ptr<Options>& options, Action& action) {
+  CLI::App* stage = train.add_subcommand(std::string(to_string(kind)), summary);
+  stage->add_option("--config", options->config, "JSON: what the stage begins with and how it goes (docs/recipe.md)")->required();
+  stage->add_option("--run", options->folder, "folder of the run; one that was begun goes on")->required();
+  stage->add_option("--workers", options->n_workers, "cores; changes no result")->check(CLI::Range(1, 1024));
+  stage->callback([kind, options, &action] { action = [kind, options] { return run(kind, *options); }; });
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, Action& action) {
+  auto options = std::make_shared<Options>();
+  CLI::App* train = app.add_subcommand("train", "train a small reasoning model: tokenizer, pretrain, sft, grpo, eval, export");
+  train->require_subcommand(1);
+
+  CLI::App* tokenizer = train->add_subcommand("tokenizer", "learn a vocabulary from the tasks' texts");
+  tokenizer->add_option("FILE", options->file, "what to write")->required();
+  tokenizer->add_option("--vocab", options->vocab_size, "tokens, control tokens and bytes among them")->check(CLI::Range(300, 65536));
+  tokenizer->add_option("--problems", options->n_problems, "problems of each task to learn from")->check(CLI::Range(1, 1'000'000));
+  tokenizer->callback([options, &action] { action = [options] { return train_tokenizer(*options); }; });
+
+  add_stage(*train, StageKind::kPretrain, "from random weights: next tokens of questions and worked answers", options, action);
+  add_stage(*train, StageKind::kSft, "supervised fine-tuning on worked answers", options, action);
+  add_stage(*train, StageKind::kGrpo, "reinforcement learning: groups of answers, rule rewards", options, action);
+
+  CLI::App* eval = train->add_subcommand("eval", "held-out accuracy of a checkpoint, task by task");
+  eval->add_option("CHECKPOINT", options->file, "checkpoint.r1train of a run")->required();
+  eval->add_option("--tasks", options->tasks, "names from `r1 tasks list`; all by default")->delimiter(',');
+  eval->add_option("--split", options->split, "validation, or test (the default)")->check(CLI::IsMember({"train", "validation", "test"}));
+  eval->add_option("-n,--problems", options->eval.n_problems, "of each task")->check(CLI::Range(1, 1'000'000));
+  eval->add_option("--samples", options->eval.n_samples, "answers to each")->check(CLI::Range(1, 1024));
+  eval->add_option("--temperature", options->eval.temperature, "1 by default; 0: greedy")->check(CLI::Range(0.0, 10.0));
+  eval->add_option("--max-tokens", options->eval.max_tokens, "of an answer")->check(CLI::Range(1, 1'000'000));
+  eval->add_option("--workers", options->n_workers, "cores; changes no result")->check(CLI::Range(1, 1024));
+  eval->add_flag("--json", options->json, "print a JSON array");
+  eval->callback([options, &action] { action = [options] { return evaluate_checkpoint(*options); }; });
+
+  CLI::App* exported = train->add_subcommand("export", "a checkpoint's model as a GGUF file");
+  exported->add_option("CHECKPOINT", options->file, "checkpoint.r1train of a run")->required();
+  exported->add_option("GGUF", options->folder, "what to write")->required();
+  exported->add_option("--type", options->type, "f32, f16, bf16 or q8_0 (the default)");
+  exported->callback([options, &action] {
+    action = [options] { return export_trained(options->file, options->folder, options->type); };
+  });
+}
+
+}  // namespace r1
