@@ -1,8 +1,8 @@
 // cmd_train.cpp: `r1 train`: a tokenizer, the stages of training, evaluation, and the file that comes of it.
 #include <cstdio>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
@@ -73,7 +73,8 @@ OrderedJson to_json(const TaskScore& s) {
           {"format", s.format},
           {"ended", s.ended},
           {"length", s.mean_length},
-          {"random_attempt", s.task->random_attempt_chance == nullptr ? OrderedJson() : OrderedJson(s.task->random_attempt_chance())}};
+          {"random_attempt",
+           s.task->random_attempt_chance == nullptr ? OrderedJson() : OrderedJson(s.task->random_attempt_chance())}};
 }
 
 Status print_scores(const std::vector<TaskScore>& scores, bool as_json) {
@@ -82,7 +83,8 @@ Status print_scores(const std::vector<TaskScore>& scores, bool as_json) {
     for (const TaskScore& score : scores) all.push_back(to_json(score));
     return write_stdout(all.dump(2) + "\n");
   }
-  std::string table = fmt::format("{:<16}{:>14}{:>9}{:>9}{:>9}{:>9}\n", "TASK", "PASS@1", "PASS@N", "CONS@N", "FORMAT", "LENGTH");
+  std::string table =
+      fmt::format("{:<16}{:>14}{:>9}{:>9}{:>9}{:>9}\n", "TASK", "PASS@1", "PASS@N", "CONS@N", "FORMAT", "LENGTH");
   for (const TaskScore& s : scores) {
     table += fmt::format("{:<16}{:>7.1f} ±{:>4.1f}{:>9.1f}{:>9.1f}{:>9.1f}{:>9.0f}\n", s.task->name, 100 * s.pass_at_1,
                          100 * s.standard_error, 100 * s.pass_at_n, 100 * s.majority, 100 * s.format, s.mean_length);
@@ -111,13 +113,16 @@ Status evaluate_checkpoint(Options options) {
   const LessonWriter lessons(tokenizer, chat_template);
   const std::span<const int> ends = tokenizer.end_ids();
   R1_TRY(const std::vector<TaskScore> scores,
-         evaluate(model.model(), lessons, {.n_workers = options.workers(), .end_ids = {ends.begin(), ends.end()}}, options.eval, tasks));
+         evaluate(model.model(), lessons, {.n_workers = options.workers(), .end_ids = {ends.begin(), ends.end()}},
+                  options.eval, tasks));
   return print_scores(scores, options.json);
 }
 
-void add_stage(CLI::App& train, StageKind kind, const char* summary, const std::shared_ptr<Options>& options, Action& action) {
+void add_stage(CLI::App& train, StageKind kind, const char* summary, const std::shared_ptr<Options>& options,
+               Action& action) {
   CLI::App* stage = train.add_subcommand(std::string(to_string(kind)), summary);
-  stage->add_option("--config", options->config, "JSON: what the stage begins with and how it goes (docs/recipe.md)")->required();
+  stage->add_option("--config", options->config, "JSON: what the stage begins with and how it goes (docs/recipe.md)")
+      ->required();
   stage->add_option("--run", options->folder, "folder of the run; one that was begun goes on")->required();
   stage->add_option("--workers", options->n_workers, "cores; changes no result")->check(CLI::Range(1, 1024));
   stage->callback([kind, options, &action] { action = [kind, options] { return run(kind, *options); }; });
@@ -127,23 +132,28 @@ void add_stage(CLI::App& train, StageKind kind, const char* summary, const std::
 
 void add_train(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* train = app.add_subcommand("train", "train a small reasoning model: tokenizer, pretrain, sft, grpo, eval, export");
+  CLI::App* train =
+      app.add_subcommand("train", "train a small reasoning model: tokenizer, pretrain, sft, grpo, eval, export");
   train->require_subcommand(1);
 
   CLI::App* tokenizer = train->add_subcommand("tokenizer", "learn a vocabulary from the tasks' texts");
   tokenizer->add_option("FILE", options->file, "what to write")->required();
-  tokenizer->add_option("--vocab", options->vocab_size, "tokens, control tokens and bytes among them")->check(CLI::Range(300, 65536));
-  tokenizer->add_option("--problems", options->n_problems, "problems of each task to learn from")->check(CLI::Range(1, 1'000'000));
+  tokenizer->add_option("--vocab", options->vocab_size, "tokens, control tokens and bytes among them")
+      ->check(CLI::Range(300, 65536));
+  tokenizer->add_option("--problems", options->n_problems, "problems of each task to learn from")
+      ->check(CLI::Range(1, 1'000'000));
   tokenizer->callback([options, &action] { action = [options] { return train_tokenizer(*options); }; });
 
-  add_stage(*train, StageKind::kPretrain, "from random weights: next tokens of questions and worked answers", options, action);
+  add_stage(*train, StageKind::kPretrain, "from random weights: next tokens of questions and worked answers", options,
+            action);
   add_stage(*train, StageKind::kSft, "supervised fine-tuning on worked answers", options, action);
   add_stage(*train, StageKind::kGrpo, "reinforcement learning: groups of answers, rule rewards", options, action);
 
   CLI::App* eval = train->add_subcommand("eval", "held-out accuracy of a checkpoint, task by task");
   eval->add_option("CHECKPOINT", options->file, "checkpoint.r1train of a run")->required();
   eval->add_option("--tasks", options->tasks, "names from `r1 tasks list`; all by default")->delimiter(',');
-  eval->add_option("--split", options->split, "validation, or test (the default)")->check(CLI::IsMember({"train", "validation", "test"}));
+  eval->add_option("--split", options->split, "validation, or test (the default)")
+      ->check(CLI::IsMember({"train", "validation", "test"}));
   eval->add_option("-n,--problems", options->eval.n_problems, "of each task")->check(CLI::Range(1, 1'000'000));
   eval->add_option("--samples", options->eval.n_samples, "answers to each")->check(CLI::Range(1, 1024));
   eval->add_option("--temperature", options->eval.temperature, "1 by default; 0: greedy")->check(CLI::Range(0.0, 10.0));

@@ -24,7 +24,8 @@ Result<FileType> file_type(std::string_view name) {
   for (const FileType& type : kFileTypes) {
     if (type.name == name) return type;
   }
-  return Error{ErrorCode::kInvalidInput, fmt::format("no type '{}' for a trained model; there are f32, f16, bf16, q8_0", name)};
+  return Error{ErrorCode::kInvalidInput,
+               fmt::format("no type '{}' for a trained model; there are f32, f16, bf16, q8_0", name)};
 }
 
 Dtype stored_as(const Parameter& parameter, Dtype wanted) {

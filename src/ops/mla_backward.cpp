@@ -17,8 +17,8 @@ struct HeadScratch {
   float *keys, *d_keys, *work;
 
   static std::int64_t floats(const MlaShape& s, int n_rows) {
-    const std::int64_t n = std::int64_t{2} * n_rows * s.q_head_dim() +
-                           head_gradient_floats(n_rows, s.q_head_dim(), s.v_head_dim);
+    const std::int64_t n =
+        std::int64_t{2} * n_rows * s.q_head_dim() + head_gradient_floats(n_rows, s.q_head_dim(), s.v_head_dim);
     return (n + 15) / 16 * 16;
   }
   HeadScratch(const MlaShape& s, int n_rows, float* scratch)

@@ -72,11 +72,13 @@ struct PairTensors {
 
 // Rows [first, first + n) of t and of its gradient.
 Tensor rows_of_group(Tensor t, const Grouping::Group& group) {
-  return {t.row(group.first_pair), {group.n_pairs, t.n_cols()}, t.grad == nullptr ? nullptr : t.grad_row(group.first_pair)};
+  return {
+      t.row(group.first_pair), {group.n_pairs, t.n_cols()}, t.grad == nullptr ? nullptr : t.grad_row(group.first_pair)};
 }
 
 // The sum over a token's experts: outputs get the token's gradient by weight, weights its product with the outputs.
-void add_combine_gradients(const Grouping& grouping, const Routing& routing, Tensor outputs, Tensor y, Tensor d_outputs) {
+void add_combine_gradients(const Grouping& grouping, const Routing& routing, Tensor outputs, Tensor y,
+                           Tensor d_outputs) {
   for (std::int64_t i = 0; i < static_cast<std::int64_t>(grouping.pair_of.size()); ++i) {
     const std::int64_t pair = grouping.pair_of[static_cast<std::size_t>(i)];
     const float* d_y = y.grad_row(i / routing.n_activated);
@@ -100,7 +102,8 @@ void add_expert_gradients(Pass& pass, Tensor x, const ExpertWeights& expert, con
   const Tensor rows = pass.make_scratch({group.n_pairs, x.n_cols()}), d_rows = zeros(rows.shape);
   const Tensor work = pass.make_scratch({1, gate.n_cols()});
   const std::int32_t* tokens = grouping.tokens.data() + group.first_pair;
-  add_product_gradients(pass, rows_of_group(made.hidden, group), expert.down, rows_of_group(d_outputs, group), d_hidden);
+  add_product_gradients(pass, rows_of_group(made.hidden, group), expert.down, rows_of_group(d_outputs, group),
+                        d_hidden);
   for (int p = 0; p < group.n_pairs; ++p) {
     add_silu_mul_gradient(gate.row(p), up.row(p), d_hidden.row(p), d_gate.row(p), d_up.row(p), work.data,
                           gate.n_cols());

@@ -22,8 +22,7 @@ namespace r1 {
 class Tape {
  public:
   // Both must outlive the tape and have one length.
-  Tape(std::span<const float> parameters, std::span<float> gradients)
-      : parameters_(parameters), gradients_(gradients) {
+  Tape(std::span<const float> parameters, std::span<float> gradients) : parameters_(parameters), gradients_(gradients) {
     R1_ASSERT(parameters.size() == gradients.size(), "a gradient for each parameter");
   }
 

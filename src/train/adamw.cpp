@@ -39,7 +39,8 @@ double norm(ThreadPool& pool, std::span<const float> x) {
   std::vector<double> sums(static_cast<std::size_t>((n + kPiece - 1) / kPiece));
   in_pieces(pool, n, [&](int piece, std::int64_t first, std::int64_t last) {
     double sum = 0;
-    for (std::int64_t i = first; i < last; ++i) sum += double{x[static_cast<std::size_t>(i)]} * x[static_cast<std::size_t>(i)];
+    for (std::int64_t i = first; i < last; ++i)
+      sum += double{x[static_cast<std::size_t>(i)]} * x[static_cast<std::size_t>(i)];
     sums[static_cast<std::size_t>(piece)] = sum;
   });
   double sum = 0;

@@ -1,8 +1,8 @@
 // checkpoint.h: a training run on disk: everything by which it goes on as if it had never stopped.
 //
 // Layout: 8 bytes "r1train1", the length of a JSON header (8 bytes, little endian), the header, then arrays of f32 in
-// the header's order, then SHA-256 of all before. Written beside and renamed: a killed process or a full disk leaves the
-// checkpoint that was there.
+// the header's order, then SHA-256 of all before. Written beside and renamed: a killed process or a full disk leaves
+// the checkpoint that was there.
 #pragma once
 
 #include <map>

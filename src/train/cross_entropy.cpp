@@ -16,7 +16,8 @@ TokenLoss row_loss(const float* logits, int target, std::int64_t n, float* p) {
   const float sum = exp_and_sum(p, best, n);
   const float log_sum = best + std::log(sum);
   scale(p, 1.0f / sum, n);
-  return {.logprob = logits[target] - log_sum, .entropy = log_sum - dot(p, logits, n), .is_best = logits[target] == best};
+  return {
+      .logprob = logits[target] - log_sum, .entropy = log_sum - dot(p, logits, n), .is_best = logits[target] == best};
 }
 
 }  // namespace

@@ -10,8 +10,8 @@
 namespace r1 {
 
 struct TokenLoss {
-  float logprob = 0;  // of the target: the same bits as the sampler reports
-  float entropy = 0;  // of the distribution, in nats
+  float logprob = 0;     // of the target: the same bits as the sampler reports
+  float entropy = 0;     // of the distribution, in nats
   bool is_best = false;  // the target has the greatest logit
 };
 

@@ -15,8 +15,9 @@
 namespace r1 {
 
 struct Example {
-  std::vector<int> tokens;          // at least 2
-  std::vector<float> coefficients;  // [tokens]: of -log p(tokens[i] | tokens before i); that of i = 0 counts for nothing
+  std::vector<int> tokens;  // at least 2
+  std::vector<float>
+      coefficients;  // [tokens]: of -log p(tokens[i] | tokens before i); that of i = 0 counts for nothing
   // Rows that an engine computed as a prompt, the others as a completion: the kernels of attention differ, in the last
   // bits. -1: all as a prompt.
   int n_prompt = -1;

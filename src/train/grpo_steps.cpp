@@ -83,10 +83,12 @@ class GrpoSteps final : public StageSteps {
       }
     }
     const std::span<const int> ends = learner_.tokenizer().end_ids();
-    R1_TRY(std::vector<Rollout> rollouts, roll_out(learner_.model().model(),
-                                                   {.n_workers = n_workers_, .end_ids = {ends.begin(), ends.end()}}, requests));
+    R1_TRY(
+        std::vector<Rollout> rollouts,
+        roll_out(learner_.model().model(), {.n_workers = n_workers_, .end_ids = {ends.begin(), ends.end()}}, requests));
     for (std::size_t i = 0; i < rollouts.size(); ++i) {
-      groups[i / static_cast<std::size_t>(g.n_samples)].answers.push_back({.rollout = std::move(rollouts[i]), .reward = {}});
+      groups[i / static_cast<std::size_t>(g.n_samples)].answers.push_back(
+          {.rollout = std::move(rollouts[i]), .reward = {}});
     }
     return groups;
   }
@@ -97,7 +99,8 @@ class GrpoSteps final : public StageSteps {
     std::vector<double> totals;
     for (Answer& answer : group.answers) {
       if (answer.rollout.ended) {
-        answer.reward = group.drawn.task->grade(group.drawn.problem, learner_.lessons().written(answer.rollout.completion));
+        answer.reward =
+            group.drawn.task->grade(group.drawn.problem, learner_.lessons().written(answer.rollout.completion));
         answer.total = total(answer.reward, {g.accuracy_weight, g.format_weight, g.language_weight});
       }
       totals.push_back(answer.total);
@@ -107,7 +110,8 @@ class GrpoSteps final : public StageSteps {
   }
 
   // Answers of groups in which all did alike teach nothing and are left out.
-  static std::vector<const Answer*> informative_answers(const std::vector<Group>& groups, std::vector<Example>& examples) {
+  static std::vector<const Answer*> informative_answers(const std::vector<Group>& groups,
+                                                        std::vector<Example>& examples) {
     std::vector<const Answer*> answers;
     for (const Group& group : groups) {
       if (!group.is_informative()) continue;
@@ -137,13 +141,15 @@ class GrpoSteps final : public StageSteps {
     if (answers.empty()) return all;
     std::vector<std::vector<float>> reference;
     if (uses_reference()) {
-      Trainer measure(*reference_, {.n_workers = n_workers_, .n_shares = config_.n_shares, .rows_at_once = config_.rows_at_once});
+      Trainer measure(*reference_,
+                      {.n_workers = n_workers_, .n_shares = config_.n_shares, .rows_at_once = config_.rows_at_once});
       reference = measure.logprobs(examples);
     }
     const int n_parts = config_.grpo.n_minibatches;
     for (int part = 0; part < n_parts; ++part) {
       const std::size_t first = answers.size() * static_cast<std::size_t>(part) / static_cast<std::size_t>(n_parts);
-      const std::size_t last = answers.size() * (static_cast<std::size_t>(part) + 1) / static_cast<std::size_t>(n_parts);
+      const std::size_t last =
+          answers.size() * (static_cast<std::size_t>(part) + 1) / static_cast<std::size_t>(n_parts);
       if (first == last) continue;
       all = update_part(answers, examples, reference, first, last, step);
     }
@@ -151,14 +157,16 @@ class GrpoSteps final : public StageSteps {
   }
 
   StepStats update_part(const std::vector<const Answer*>& answers, std::vector<Example>& examples,
-                        const std::vector<std::vector<float>>& reference, std::size_t first, std::size_t last, int step) {
+                        const std::vector<std::vector<float>>& reference, std::size_t first, std::size_t last,
+                        int step) {
     const std::span<Example> mine(examples.data() + first, last - first);
     // One update a rollout and no reference: the policy is the one that sampled, and every ratio is 1.
     const bool is_on_policy = config_.grpo.n_minibatches == 1;
     std::vector<std::vector<float>> now;
     if (!is_on_policy) now = learner_.trainer().logprobs(mine);
     std::int64_t n_tokens = 0;
-    for (std::size_t i = first; i < last; ++i) n_tokens += static_cast<std::int64_t>(answers[i]->rollout.completion.size());
+    for (std::size_t i = first; i < last; ++i)
+      n_tokens += static_cast<std::int64_t>(answers[i]->rollout.completion.size());
     for (std::size_t i = first; i < last; ++i) {
       const Answer& answer = *answers[i];
       const double share = token_share(answer, last - first, n_tokens);
@@ -202,12 +210,13 @@ class GrpoSteps final : public StageSteps {
                       {"informative", informative / static_cast<double>(groups.size())},
                       {"entropy", stats.sum_entropy / n_targets},
                       {"gradient_norm", stats.gradient_norm}};
-    for (const auto& [task, sums] : by_task) report.figures.emplace_back(fmt::format("accuracy_{}", task), sums.first / sums.second);
+    for (const auto& [task, sums] : by_task)
+      report.figures.emplace_back(fmt::format("accuracy_{}", task), sums.first / sums.second);
     for (const Group& group : groups) {
       if (report.sample.size() > 2000) break;
-      report.sample += fmt::format("---- {}: {}\n{}\n[reward {:.2f}]\n", group.drawn.task->name, group.drawn.problem.prompt,
-                                   learner_.lessons().written(group.answers.front().rollout.completion),
-                                   group.answers.front().total);
+      report.sample += fmt::format(
+          "---- {}: {}\n{}\n[reward {:.2f}]\n", group.drawn.task->name, group.drawn.problem.prompt,
+          learner_.lessons().written(group.answers.front().rollout.completion), group.answers.front().total);
     }
     return report;
   }

@@ -43,14 +43,10 @@ Result<Vocabulary> vocabulary_for(const StageConfig& config) {
 std::string vocabulary_json(const Vocabulary& v) {
   Json kinds = Json::array();
   for (const TokenKind kind : v.kinds) kinds.push_back(static_cast<int>(kind));
-  return OrderedJson{{"tokens", v.tokens},
-                     {"kinds", kinds},
-                     {"merges", v.merges},
-                     {"pre_tokenizer", static_cast<int>(v.pre_tokenizer)},
-                     {"add_bos", v.add_bos},
-                     {"bos_id", v.bos_id},
-                     {"eos_id", v.eos_id},
-                     {"pad_id", v.pad_id},
+  return OrderedJson{{"tokens", v.tokens},   {"kinds", kinds},
+                     {"merges", v.merges},   {"pre_tokenizer", static_cast<int>(v.pre_tokenizer)},
+                     {"add_bos", v.add_bos}, {"bos_id", v.bos_id},
+                     {"eos_id", v.eos_id},   {"pad_id", v.pad_id},
                      {"end_ids", v.end_ids}}
       .dump();
 }
@@ -105,12 +101,12 @@ Result<std::unique_ptr<Learner>> Learner::make(const StageConfig& config, int n_
   if (!family.ok() || family.value().family() != TemplateFamily::kDeepSeekR1) {
     return Error{ErrorCode::kInvalidInput, "the vocabulary lacks R1's control tokens, by which dialogues are written"};
   }
-  std::unique_ptr<Learner> learner(
-      new Learner(config, n_workers, shape, std::move(vocabulary), std::move(tokenizer)));
+  std::unique_ptr<Learner> learner(new Learner(config, n_workers, shape, std::move(vocabulary), std::move(tokenizer)));
   if (saved) {
     if (saved->values.size() != learner->model_.values().size()) {
-      return Error{ErrorCode::kInvalidInput, fmt::format("checkpoint '{}' has {} numbers, shape {} {}", config.from,
-                                                         saved->values.size(), saved->shape, learner->model_.values().size())};
+      return Error{ErrorCode::kInvalidInput,
+                   fmt::format("checkpoint '{}' has {} numbers, shape {} {}", config.from, saved->values.size(),
+                               saved->shape, learner->model_.values().size())};
     }
     std::copy(saved->values.begin(), saved->values.end(), learner->model_.values().begin());
   }
@@ -135,7 +131,8 @@ Result<std::string> Learner::restore(const Checkpoint& checkpoint) {
   R1_TRY(const Json state, parse_json(checkpoint.state, "a checkpoint's state"));
   R1_TRY(const std::string shape, json_string(state, "shape", ""));
   if (shape != shape_name_) {
-    return Error{ErrorCode::kInvalidInput, fmt::format("the checkpoint is of shape '{}', the stage of '{}'", shape, shape_name_)};
+    return Error{ErrorCode::kInvalidInput,
+                 fmt::format("the checkpoint is of shape '{}', the stage of '{}'", shape, shape_name_)};
   }
   R1_TRY_STATUS(copy_array(checkpoint, "values", model_.values()));
   R1_TRY_STATUS(copy_array(checkpoint, "m", trainer_.optimizer().first_moments()));

@@ -35,8 +35,8 @@ class LessonWriter {
   // What an engine is given; with thinking it ends inside <think>.
   std::vector<int> prompt(const Problem& problem, ThinkingMode thinking = ThinkingMode::kOn) const;
 
-  // The prompt and `written`, a whole answer beginning with <think>, up to and with the end of the answer. Coefficients:
-  // `prompt_weight` for tokens of the prompt, 1 for the others; to be scaled by who puts a step together.
+  // The prompt and `written`, a whole answer beginning with <think>, up to and with the end of the answer.
+  // Coefficients: `prompt_weight` for tokens of the prompt, 1 for the others; to be scaled by who puts a step together.
   Example thought(const Problem& problem, std::string_view written, float prompt_weight) const;
   // The answer alone, behind a thought that is closed at once.
   Example answer_alone(const Problem& problem, float prompt_weight) const;

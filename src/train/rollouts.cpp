@@ -29,13 +29,15 @@ Status run_engine(const Model& model, const ModelEngineOptions& engine_options, 
                   std::span<const RolloutRequest> requests, int worker, std::vector<Rollout>& rollouts) {
   R1_TRY(const std::unique_ptr<ModelEngine> engine, ModelEngine::start(model, engine_options));
   std::vector<std::pair<std::size_t, TokenStream>> streams;
-  for (auto i = static_cast<std::size_t>(worker); i < requests.size(); i += static_cast<std::size_t>(options.n_workers)) {
+  for (auto i = static_cast<std::size_t>(worker); i < requests.size();
+       i += static_cast<std::size_t>(options.n_workers)) {
     const RolloutRequest& request = requests[i];
-    GenerateRequest generate{.prompt = request.prompt,
-                             .sampling = {.temperature = request.temperature, .seed = request.seed, .n_top_logprobs = 0},
-                             .max_tokens = request.max_tokens,
-                             .end_ids = options.end_ids,
-                             .on_event = {}};
+    GenerateRequest generate{
+        .prompt = request.prompt,
+        .sampling = {.temperature = request.temperature, .seed = request.seed, .n_top_logprobs = 0},
+        .max_tokens = request.max_tokens,
+        .end_ids = options.end_ids,
+        .on_event = {}};
     R1_TRY(TokenStream stream, engine->submit(std::move(generate)));
     streams.emplace_back(i, std::move(stream));
   }

@@ -23,8 +23,9 @@ struct Position {
   int step = 0;
   std::int64_t n_tokens = 0;
   double seconds = 0;
-  std::int64_t metrics_bytes = 0, samples_bytes = 0;  // what follows was written after the checkpoint, by a run that died
-  std::string steps = "{}";                           // the kind's own
+  std::int64_t metrics_bytes = 0,
+               samples_bytes = 0;  // what follows was written after the checkpoint, by a run that died
+  std::string steps = "{}";        // the kind's own
 };
 
 std::string to_json(const Position& p, const std::string& config) {
@@ -66,7 +67,8 @@ class Journal {
     if (file_exists(path)) std::filesystem::resize_file(path, static_cast<std::uintmax_t>(keep_bytes), error);
     Journal journal(path, keep_bytes);
     if (error || !journal.out_) {
-      return Error{ErrorCode::kIo, fmt::format("'{}' can't be written: {}", path, error ? error.message() : "not opened")};
+      return Error{ErrorCode::kIo,
+                   fmt::format("'{}' can't be written: {}", path, error ? error.message() : "not opened")};
     }
     return journal;
   }
@@ -114,7 +116,8 @@ struct Stage {
       R1_TRY_STATUS(samples.write(fmt::format("==== step {}\n{}\n", position.step, step.sample)));
     }
     std::string summary;
-    for (const auto& [name, value] : step.figures) summary += fmt::format("{}{} {:.4g}", summary.empty() ? "" : ", ", name, value);
+    for (const auto& [name, value] : step.figures)
+      summary += fmt::format("{}{} {:.4g}", summary.empty() ? "" : ", ", name, value);
     run.on_progress({.stage = to_string(c.kind),
                      .step = position.step,
                      .n_steps = c.n_steps,

@@ -25,7 +25,8 @@ class Keys {
     if (value == nullptr) return;
     const bool whole = std::is_integral_v<T>;
     if (whole ? !value->is_number_integer() : !value->is_number()) {
-      return fail(fmt::format("{}{} must be a {}, not {}", prefix_, key, whole ? "whole number" : "number", value->dump()));
+      return fail(
+          fmt::format("{}{} must be a {}, not {}", prefix_, key, whole ? "whole number" : "number", value->dump()));
     }
     const double given = value->get<double>();
     if (!(given >= low && given <= high)) {
@@ -42,7 +43,8 @@ class Keys {
   void boolean(std::string_view key, bool& field) {
     const Json* value = find(key);
     if (value == nullptr) return;
-    if (!value->is_boolean()) return fail(fmt::format("{}{} must be true or false, not {}", prefix_, key, value->dump()));
+    if (!value->is_boolean())
+      return fail(fmt::format("{}{} must be true or false, not {}", prefix_, key, value->dump()));
     field = value->get<bool>();
   }
   const Json* find(std::string_view key) {
@@ -77,8 +79,10 @@ void read_schedule(Keys& keys, StageConfig& c) {
   keys.text("schedule", kind);
   if (kind.empty()) return;
   auto named = schedule_named(kind);
-  if (named.ok()) c.schedule.kind = named.value();
-  else keys.fail(named.error().message);
+  if (named.ok())
+    c.schedule.kind = named.value();
+  else
+    keys.fail(named.error().message);
 }
 
 void read_mix(Keys& keys, StageConfig& c) {
@@ -131,7 +135,8 @@ void read_optimizer(Keys& keys, StageConfig& c) {
 
 Status check(const StageConfig& c) {
   if (c.from.empty() == c.shape.empty()) {
-    return Error{ErrorCode::kInvalidInput, "a stage begins with either a shape or a checkpoint: name 'shape' or 'from'"};
+    return Error{ErrorCode::kInvalidInput,
+                 "a stage begins with either a shape or a checkpoint: name 'shape' or 'from'"};
   }
   if (!c.shape.empty() && c.tokenizer.empty()) {
     return Error{ErrorCode::kInvalidInput, "a model from random weights needs a 'tokenizer'"};

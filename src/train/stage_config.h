@@ -20,12 +20,12 @@ struct GrpoConfig {
   int n_prompts = 32, n_samples = 16;  // of a step: groups, and answers in each
   int max_tokens = 256;                // of an answer; one that is cut off is worth nothing
   float temperature = 1.0f;
-  bool divide_by_deviation = false;    // GRPO's advantage; Dr.GRPO (Liu et al. 2025) leaves the division out
-  bool mean_of_sequences = false;      // GRPO's 1/|o| for each answer; DAPO (Yu et al. 2025) takes the mean of tokens
-  float kl_weight = 0;                 // beta of the k3 estimate against the reference policy; 0: no reference
-  int refresh_reference = 100;         // steps after which the reference becomes the policy
+  bool divide_by_deviation = false;  // GRPO's advantage; Dr.GRPO (Liu et al. 2025) leaves the division out
+  bool mean_of_sequences = false;    // GRPO's 1/|o| for each answer; DAPO (Yu et al. 2025) takes the mean of tokens
+  float kl_weight = 0;               // beta of the k3 estimate against the reference policy; 0: no reference
+  int refresh_reference = 100;       // steps after which the reference becomes the policy
   float clip_low = 0.2f, clip_high = 0.2f;  // of the ratio, when a rollout serves several updates
-  int n_minibatches = 1;               // updates a rollout serves
+  int n_minibatches = 1;                    // updates a rollout serves
   double accuracy_weight = 1, format_weight = 0.1, language_weight = 0;
 };
 
@@ -40,7 +40,7 @@ struct StageConfig {
   Schedule schedule;
   AdamWConfig adamw;
   int n_shares = 8, rows_at_once = 1024;
-  double balance_speed = 1e-3;       // gamma; 0: routers' biases stay
+  double balance_speed = 1e-3;        // gamma; 0: routers' biases stay
   double frozen_balance_share = 0.1;  // the last share of steps in which they stay
   double balance_alpha = 1e-4;
   float prompt_weight = 1.0f;   // of prompts' tokens beside answers' tokens

@@ -125,7 +125,7 @@ void TrainedModel::bind() {
       if (!is_wanted(c, spec, layer)) continue;
       const float* data = at(gguf_layer_name(layer, spec.gguf));
       if (const auto* matrix = std::get_if<Weight LayerWeights::*>(&spec.field)) {
-        mine.**matrix = matrix_at(data, spec.shape(c));
+        mine.** matrix = matrix_at(data, spec.shape(c));
       } else {
         mine.*std::get<const float * LayerWeights::*>(spec.field) = data;
       }

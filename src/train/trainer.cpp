@@ -81,7 +81,8 @@ void add_stats(const StepStats& from, StepStats& to) {
   to.expert_load.resize(std::max(to.expert_load.size(), from.expert_load.size()));
   for (std::size_t layer = 0; layer < from.expert_load.size(); ++layer) {
     to.expert_load[layer].resize(from.expert_load[layer].size(), 0);
-    for (std::size_t e = 0; e < from.expert_load[layer].size(); ++e) to.expert_load[layer][e] += from.expert_load[layer][e];
+    for (std::size_t e = 0; e < from.expert_load[layer].size(); ++e)
+      to.expert_load[layer][e] += from.expert_load[layer][e];
   }
 }
 

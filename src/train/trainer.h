@@ -19,18 +19,18 @@ namespace r1 {
 
 struct TrainerConfig {
   int n_workers = 1;
-  int n_shares = 8;          // part of what is computed: another number, other rounding
-  int rows_at_once = 1024;   // of a share: longer shares take several passes
+  int n_shares = 8;         // part of what is computed: another number, other rounding
+  int rows_at_once = 1024;  // of a share: longer shares take several passes
   AdamWConfig adamw;
   float balance_alpha = 1e-4f;  // of the sequence-wise balance loss
 };
 
 struct StepStats {
-  double loss = 0;           // sum of coefficient * -logprob
+  double loss = 0;  // sum of coefficient * -logprob
   std::int64_t n_rows = 0, n_targets = 0;
-  double sum_logprob = 0, sum_entropy = 0;  // over targets
-  std::int64_t n_best = 0;                  // targets with the greatest logit
-  double gradient_norm = 0;                 // before clipping
+  double sum_logprob = 0, sum_entropy = 0;             // over targets
+  std::int64_t n_best = 0;                             // targets with the greatest logit
+  double gradient_norm = 0;                            // before clipping
   std::vector<std::vector<std::int64_t>> expert_load;  // [layers with experts][n_routed_experts] choices
 
   double mean_logprob() const { return n_targets == 0 ? 0 : sum_logprob / static_cast<double>(n_targets); }

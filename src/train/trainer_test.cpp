@@ -45,13 +45,14 @@ double loss_of(TrainedModel& model, std::span<const Example> examples) {
   const auto logprobs = trainer.logprobs(examples);
   double loss = 0;
   for (std::size_t i = 0; i < examples.size(); ++i) {
-    for (std::size_t t = 0; t < logprobs[i].size(); ++t) loss -= double{examples[i].coefficients[t + 1]} * logprobs[i][t];
+    for (std::size_t t = 0; t < logprobs[i].size(); ++t)
+      loss -= double{examples[i].coefficients[t + 1]} * logprobs[i][t];
   }
   return loss;
 }
 
-// Along a random direction in one tensor, gradient and central difference agree as far as f32 lets them. Every expert is
-// activated: a choice that flips within the difference is a jump that no gradient describes.
+// Along a random direction in one tensor, gradient and central difference agree as far as f32 lets them. Every expert
+// is activated: a choice that flips within the difference is a jump that no gradient describes.
 void expect_gradients(ModelConfig config) {
   config.route.n_activated_experts = config.route.n_routed_experts;
   config.route.n_limited_groups = config.route.n_expert_groups;
@@ -81,7 +82,8 @@ void expect_gradients(ModelConfig config) {
     const std::vector<float> saved(model.values().begin(), model.values().end());
     const auto loss_at = [&](float step) {
       for (std::size_t i = 0; i < direction.size(); ++i) {
-        model.values()[static_cast<std::size_t>(p.offset) + i] = saved[static_cast<std::size_t>(p.offset) + i] + step * direction[i];
+        model.values()[static_cast<std::size_t>(p.offset) + i] =
+            saved[static_cast<std::size_t>(p.offset) + i] + step * direction[i];
       }
       const double loss = loss_of(model, examples);
       std::copy(saved.begin(), saved.end(), model.values().begin());
@@ -121,6 +123,42 @@ TEST(Trainer, LearnsOneBatchByHeart) {
   double loss = first;
   for (int step = 0; step < 300 && loss >= 0.02; ++step) loss = trainer.step(examples, 3e-3f, 1e-3f).loss;
   EXPECT_LT(loss, 0.02);
+}
+
+// A router that prefers expert 0 by far is brought to even loads by its bias alone.
+TEST(Trainer, BiasesBalanceASkewedRouter) {
+  ModelConfig config = shape("nano-0.15m");
+  config.route.n_routed_experts = 16;
+  TrainedModel model(config, 5);
+  const std::span<float> bias = model.router_bias(1);
+  bias[0] = 0.5f;  // of scores between 0 and 1: nearly every token chooses it
+  float sum = 0;
+  for (const float b : bias) sum += b;
+  Trainer trainer(model, {.n_workers = 2});
+  const auto load_of_first = [&](const StepStats& stats) {
+    std::int64_t all = 0;
+    for (const std::int64_t load : stats.expert_load[0]) all += load;
+    return 16.0 * static_cast<double>(*std::max_element(stats.expert_load[0].begin(), stats.expert_load[0].end())) /
+               static_cast<double>(all) -
+           1;
+  };
+  const std::vector<Example> examples = random_examples({200, 200, 200});
+  EXPECT_GT(load_of_first(trainer.step(examples, 0.0f, 2e-2f)), 3);
+  double violation = 0;
+  for (int step = 1; step < 90; ++step) {
+    violation = load_of_first(trainer.step(examples, 0.0f, step < 60 ? 2e-2f : 2e-3f));
+  }
+  EXPECT_LT(violation, 0.25);
+  float after = 0;
+  for (const float b : bias) after += b;
+  EXPECT_NEAR(after, sum, 1e-3) << "moves are centred";
+}
+
+TEST(Trainer, BiasesStayWithoutSpeed) {
+  TrainedModel model(shape("nano-0.15m"), 5);
+  Trainer trainer(model, {});
+  trainer.step(random_examples({50, 60}), 1e-3f, 0.0f);
+  for (const float b : model.router_bias(1)) EXPECT_EQ(b, 0.0f);
 }
 
 }  // namespace

@@ -1,0 +1,160 @@
+// stage_test.cpp: a stage that is stopped anywhere goes on to the same bits.
+#include "train/stage.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "base/temp_folder_for_tests.h"
+#include "train/bpe_trainer.h"
+#include "train/checkpoint.h"
+#include "train/learner.h"
+#include "train/tokenizer_corpus.h"
+
+namespace r1 {
+namespace {
+
+class StageTest : public testing::Test {
+ protected:
+  StageTest() {
+    auto trainer = BpeTrainer::make();
+    EXPECT_TRUE(trainer.ok());
+    for_each_task_text(Split::kTrain, 50, [&](std::string_view text) { trainer.value().add(text); });
+    const auto vocabulary = trainer.value().train(512);
+    EXPECT_TRUE(vocabulary.ok());
+    EXPECT_TRUE(write_file_atomically(vocabulary_path(), vocabulary_json(vocabulary.value())).ok());
+  }
+
+  std::string vocabulary_path() const { return folder_.path_of("vocabulary.json"); }
+  std::string folder(std::string_view name) const { return folder_.path_of(std::string(name)); }
+
+  // Ends after n more steps, as if it had been asked to; n < 0: at its end.
+  Result<bool> run(StageKind kind, const std::string& text, const std::string& folder, int n_steps = -1,
+                   int n_workers = 2) {
+    const auto config = read_stage_config(kind, text, "test");
+    if (!config.ok()) return config.error();
+    const auto is_stopped = [&] { return n_steps-- == 0; };
+    const auto ignore = [](const StageProgress&) {};
+    return run_stage({.config = config.value(),
+                      .config_text = text,
+                      .folder = folder,
+                      .n_workers = n_workers,
+                      .is_stopped = is_stopped,
+                      .on_progress = ignore});
+  }
+
+  void expect_same_run(const std::string& a, const std::string& b) {
+    const auto first = load_checkpoint(checkpoint_path(a)), second = load_checkpoint(checkpoint_path(b));
+    ASSERT_TRUE(first.ok()) << first.error().message;
+    ASSERT_TRUE(second.ok()) << second.error().message;
+    EXPECT_TRUE(first.value().arrays == second.value().arrays);  // weights, moments, reference policy: every bit
+    const auto without_time = [](const std::string& path) {
+      std::string text;
+      std::ifstream in(path + "/metrics.jsonl");
+      for (std::string line; std::getline(in, line);) {
+        const auto at = line.find("\"seconds\""), end = line.find(',', at);
+        text += line.substr(0, at) + line.substr(end) + "\n";
+      }
+      return text;
+    };
+    EXPECT_EQ(without_time(a), without_time(b));
+    EXPECT_FALSE(without_time(a).empty());
+  }
+
+  void expect_same_bits_after_a_stop(StageKind kind, const std::string& text) {
+    ASSERT_TRUE(run(kind, text, folder("whole")).value());
+    ASSERT_FALSE(run(kind, text, folder("parts"), 3).value());
+    ASSERT_FALSE(run(kind, text, folder("parts"), 2, 1).value());  // with another number of workers
+    ASSERT_TRUE(run(kind, text, folder("parts")).value());
+    expect_same_run(folder("whole"), folder("parts"));
+  }
+
+  std::string begin() const { return fmt::format(R"("shape": "nano-0.15m", "tokenizer": "{}")", vocabulary_path()); }
+
+ private:
+  TempFolder folder_;
+};
+
+TEST_F(StageTest, PretrainingResumesToTheSameBits) {
+  expect_same_bits_after_a_stop(
+      StageKind::kPretrain,
+      "{" + begin() + R"(, "steps": 8, "tokens_per_step": 600, "learning_rate": 1e-3, "log_every": 1})");
+}
+
+TEST_F(StageTest, ReinforcementResumesToTheSameBits) {
+  expect_same_bits_after_a_stop(StageKind::kGrpo,
+                                "{" + begin() + R"(, "steps": 7, "learning_rate": 1e-3, "log_every": 1,
+        "grpo": {"prompts": 3, "samples": 4, "max_tokens": 12, "kl_weight": 0.01, "refresh_reference": 4, "minibatches": 2}})");
+}
+
+TEST_F(StageTest, AKilledRunGoesOnFromItsCheckpoint) {
+  const std::string text =
+      "{" + begin() +
+      R"(, "steps": 60, "tokens_per_step": 400, "learning_rate": 1e-3, "log_every": 1, "save_every_seconds": 1})";
+  ASSERT_TRUE(run(StageKind::kSft, text, folder("whole")).value());
+  for (const int milliseconds : {150, 700, 1300}) {
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      (void)run(StageKind::kSft, text, folder("killed"));
+      ::_exit(0);
+    }
+    ::usleep(static_cast<useconds_t>(milliseconds) * 1000);
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+  }
+  ASSERT_TRUE(run(StageKind::kSft, text, folder("killed")).value());
+  expect_same_run(folder("whole"), folder("killed"));
+}
+
+TEST_F(StageTest, AnotherConfigurationIsRefused) {
+  const std::string text = "{" + begin() + R"(, "steps": 3, "tokens_per_step": 200})";
+  ASSERT_TRUE(run(StageKind::kSft, text, folder("a")).value());
+  const auto other = run(StageKind::kSft, "{" + begin() + R"(, "steps": 4, "tokens_per_step": 200})", folder("a"));
+  ASSERT_FALSE(other.ok());
+  EXPECT_NE(other.error().message.find("another configuration"), std::string::npos) << other.error().message;
+}
+
+TEST_F(StageTest, DamagedCheckpointsAreRefused) {
+  const std::string text = "{" + begin() + R"(, "steps": 2, "tokens_per_step": 200})";
+  ASSERT_TRUE(run(StageKind::kSft, text, folder("a")).value());
+  const std::string path = checkpoint_path(folder("a"));
+  const std::string whole = read_file(path, 1 << 26).value();
+  for (const std::size_t at : {std::size_t{0}, std::size_t{9}, std::size_t{40}, whole.size() / 2, whole.size() - 1}) {
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ 1);
+    ASSERT_TRUE(write_file_atomically(path, damaged).ok());
+    EXPECT_FALSE(load_checkpoint(path).ok()) << "byte " << at;
+  }
+  for (const std::size_t length : {std::size_t{0}, std::size_t{7}, std::size_t{20}, whole.size() - 1}) {
+    ASSERT_TRUE(write_file_atomically(path, whole.substr(0, length)).ok());
+    EXPECT_FALSE(load_checkpoint(path).ok()) << length << " bytes";
+  }
+}
+
+TEST(StageConfig, SaysWhatIsWrong) {
+  const auto message = [](StageKind kind, std::string_view json) {
+    const auto config = read_stage_config(kind, json, "test.json");
+    return config.ok() ? std::string() : config.error().message;
+  };
+  const std::string begin = R"({"shape": "nano-1m", "tokenizer": "x")";
+  EXPECT_EQ(message(StageKind::kSft, begin + "}"), "");
+  EXPECT_NE(message(StageKind::kSft, begin + R"(, "stepps": 3})").find("stepps is no key"), std::string::npos);
+  EXPECT_NE(message(StageKind::kSft, begin + R"(, "steps": 1.5})").find("whole number"), std::string::npos);
+  EXPECT_NE(message(StageKind::kSft, begin + R"(, "steps": -1})").find("steps is -1"), std::string::npos);
+  EXPECT_NE(message(StageKind::kSft, begin + R"(, "tasks": {"chess": 1}})").find("chess"), std::string::npos);
+  EXPECT_NE(message(StageKind::kSft, begin + R"(, "grpo": {}})").find("grpo is no key"), std::string::npos);
+  EXPECT_NE(message(StageKind::kGrpo, begin + R"(, "grpo": {"samples": 1}})").find("grpo.samples"), std::string::npos);
+  EXPECT_NE(message(StageKind::kSft, "{}").find("shape"), std::string::npos);
+  EXPECT_NE(message(StageKind::kSft, "[]").find("object"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace r1
