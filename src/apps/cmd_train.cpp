@@ -148,6 +148,8 @@ void add_train(CLI::App& app, Action& action) {
             action);
   add_stage(*train, StageKind::kSft, "supervised fine-tuning on worked answers", options, action);
   add_stage(*train, StageKind::kGrpo, "reinforcement learning: groups of answers, rule rewards", options, action);
+  add_stage(*train, StageKind::kReject, "rejection sampling: the model's own right answers, as traces", options, action);
+  add_stage(*train, StageKind::kDistill, "a student learns a teacher's answers", options, action);
 
   CLI::App* eval = train->add_subcommand("eval", "held-out accuracy of a checkpoint, task by task");
   eval->add_option("CHECKPOINT", options->file, "checkpoint.r1train of a run")->required();

@@ -23,9 +23,9 @@ struct Position {
   int step = 0;
   std::int64_t n_tokens = 0;
   double seconds = 0;
-  std::int64_t metrics_bytes = 0,
-               samples_bytes = 0;  // what follows was written after the checkpoint, by a run that died
-  std::string steps = "{}";        // the kind's own
+  // What follows in the journals was written after the checkpoint, by a run that died.
+  std::int64_t metrics_bytes = 0, samples_bytes = 0, traces_bytes = 0;
+  std::string steps = "{}";  // the kind's own
 };
 
 std::string to_json(const Position& p, const std::string& config) {
@@ -34,6 +34,7 @@ std::string to_json(const Position& p, const std::string& config) {
                      {"seconds", p.seconds},
                      {"metrics_bytes", p.metrics_bytes},
                      {"samples_bytes", p.samples_bytes},
+                     {"traces_bytes", p.traces_bytes},
                      {"steps", OrderedJson::parse(p.steps)},
                      {"config", config}}
       .dump();
@@ -55,6 +56,7 @@ Result<Position> position_from(const std::string& json, const StageRun& run) {
   R1_TRY(p.seconds, json_number(parsed, "seconds", 0));
   R1_TRY(p.metrics_bytes, json_int(parsed, "metrics_bytes", 0));
   R1_TRY(p.samples_bytes, json_int(parsed, "samples_bytes", 0));
+  R1_TRY(p.traces_bytes, json_int(parsed, "traces_bytes", 0));
   p.steps = parsed.value("steps", Json::object()).dump();
   return p;
 }
@@ -93,11 +95,12 @@ struct Stage {
   Learner& learner;
   StageSteps& steps;
   Position position;
-  Journal metrics, samples;
+  Journal metrics, samples, traces;
 
   Status save() {
     position.metrics_bytes = metrics.n_bytes();
     position.samples_bytes = samples.n_bytes();
+    position.traces_bytes = traces.n_bytes();
     position.steps = steps.state();
     Checkpoint checkpoint = learner.checkpoint(to_json(position, run.config_text));
     steps.add_arrays(checkpoint);
@@ -141,6 +144,7 @@ struct Stage {
       position.n_tokens += step.n_tokens;
       position.seconds += seconds;
       R1_TRY_STATUS(report(step, seconds));
+      if (!step.traces.empty()) R1_TRY_STATUS(traces.write(step.traces));
       if (seconds_since(saved) >= run.config.save_every_seconds) {
         R1_TRY_STATUS(save());
         saved = Clock::now();
@@ -154,13 +158,14 @@ struct Stage {
 }  // namespace
 
 std::string checkpoint_path(const std::string& folder) { return folder + "/checkpoint.r1train"; }
+std::string traces_path(const std::string& folder) { return folder + "/traces.jsonl"; }
 
 Result<bool> run_stage(const StageRun& run) {
   std::error_code error;
   std::filesystem::create_directories(run.folder, error);
   if (error) return Error{ErrorCode::kIo, fmt::format("folder '{}' can't be made: {}", run.folder, error.message())};
   R1_TRY(const std::unique_ptr<Learner> learner, Learner::make(run.config, run.n_workers));
-  const std::unique_ptr<StageSteps> steps = make_steps(run.config, *learner, run.n_workers);
+  R1_TRY(const std::unique_ptr<StageSteps> steps, make_steps(run.config, *learner, run.n_workers));
   Position position;
   if (file_exists(checkpoint_path(run.folder))) {
     R1_TRY(const Checkpoint checkpoint, load_checkpoint(checkpoint_path(run.folder)));
@@ -171,7 +176,8 @@ Result<bool> run_stage(const StageRun& run) {
   if (position.step >= run.config.n_steps) return true;
   R1_TRY(Journal metrics, Journal::open(run.folder + "/metrics.jsonl", position.metrics_bytes));
   R1_TRY(Journal samples, Journal::open(run.folder + "/samples.txt", position.samples_bytes));
-  Stage stage{run, *learner, *steps, position, std::move(metrics), std::move(samples)};
+  R1_TRY(Journal traces, Journal::open(traces_path(run.folder), position.traces_bytes));
+  Stage stage{run, *learner, *steps, position, std::move(metrics), std::move(samples), std::move(traces)};
   return stage.work();
 }
 

@@ -2,6 +2,7 @@
 //   checkpoint.r1train   by which it goes on, after an end of any kind, to the very same bits
 //   metrics.jsonl        a line every few steps
 //   samples.txt          some of what the model wrote
+//   traces.jsonl         of a reject stage: what was kept
 #pragma once
 
 #include <string>
@@ -33,5 +34,6 @@ struct StageRun {
 Result<bool> run_stage(const StageRun& run);
 
 std::string checkpoint_path(const std::string& folder);
+std::string traces_path(const std::string& folder);
 
 }  // namespace r1

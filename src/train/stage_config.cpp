@@ -133,6 +133,16 @@ void read_optimizer(Keys& keys, StageConfig& c) {
   keys.number("balance_alpha", c.balance_alpha, 0, 1);
 }
 
+Status read_reject(const Json& json, RejectConfig& r) {
+  Keys keys(json, "reject.");
+  keys.number("prompts", r.n_prompts, 1, 1e5);
+  keys.number("samples", r.n_samples, 1, 4096);
+  keys.number("max_tokens", r.max_tokens, 1, 1e6);
+  keys.number("temperature", r.temperature, 1e-3, 10);
+  keys.number("keep", r.keep, 1, 4096);
+  return keys.finish();
+}
+
 Status check(const StageConfig& c) {
   if (c.from.empty() == c.shape.empty()) {
     return Error{ErrorCode::kInvalidInput,
@@ -141,10 +151,22 @@ Status check(const StageConfig& c) {
   if (!c.shape.empty() && c.tokenizer.empty()) {
     return Error{ErrorCode::kInvalidInput, "a model from random weights needs a 'tokenizer'"};
   }
+  if (c.kind == StageKind::kDistill && c.traces.empty()) {
+    return Error{ErrorCode::kInvalidInput, "distillation learns from a teacher's answers: name 'traces'"};
+  }
   return {};
 }
 
 }  // namespace
+
+Result<StageKind> stage_named(std::string_view name) {
+  std::string names;
+  for (const StageKind kind : kAllStages) {
+    if (to_string(kind) == name) return kind;
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", to_string(kind));
+  }
+  return Error{ErrorCode::kInvalidInput, fmt::format("no stage '{}'; there are {}", name, names)};
+}
 
 std::string_view to_string(StageKind kind) {
   switch (kind) {
@@ -154,6 +176,10 @@ std::string_view to_string(StageKind kind) {
       return "sft";
     case StageKind::kGrpo:
       return "grpo";
+    case StageKind::kReject:
+      return "reject";
+    case StageKind::kDistill:
+      return "distill";
   }
   return "";
 }
@@ -162,7 +188,7 @@ Result<StageConfig> read_stage_config(StageKind kind, std::string_view json, std
   R1_TRY(const Json object, parse_json(json, what, {.max_depth = 8, .max_bytes = 1 << 20}));
   StageConfig c;
   c.kind = kind;
-  if (kind == StageKind::kSft) c.prompt_weight = 0.1f;
+  if (kind == StageKind::kSft || kind == StageKind::kDistill) c.prompt_weight = 0.1f;
   if (kind == StageKind::kGrpo) {
     c.schedule.kind = ScheduleKind::kConstant;
     c.adamw.weight_decay = 0;
@@ -180,11 +206,18 @@ Result<StageConfig> read_stage_config(StageKind kind, std::string_view json, std
   keys.number("save_every_seconds", c.save_every_seconds, 1, 1e9);
   keys.number("log_every", c.log_every, 1, 1e9);
   keys.number("sample_every", c.sample_every, 1, 1e9);
+  if (kind == StageKind::kSft || kind == StageKind::kDistill) {
+    keys.text("traces", c.traces);
+    keys.number("traces_share", c.traces_share, 0, 1);
+  }
   read_schedule(keys, c);
   read_optimizer(keys, c);
   read_mix(keys, c);
   if (const Json* grpo = kind == StageKind::kGrpo ? keys.find("grpo") : nullptr) {
     R1_TRY_STATUS(read_grpo(*grpo, c.grpo));
+  }
+  if (const Json* reject = kind == StageKind::kReject ? keys.find("reject") : nullptr) {
+    R1_TRY_STATUS(read_reject(*reject, c.reject));
   }
   const Status keys_status = keys.finish();
   if (!keys_status.ok()) return with_context(keys_status.error(), std::string(what));

@@ -13,8 +13,11 @@
 
 namespace r1 {
 
-enum class StageKind { kPretrain, kSft, kGrpo };
+enum class StageKind { kPretrain, kSft, kGrpo, kReject, kDistill };
+inline constexpr StageKind kAllStages[] = {StageKind::kPretrain, StageKind::kSft, StageKind::kGrpo, StageKind::kReject,
+                                           StageKind::kDistill};
 std::string_view to_string(StageKind kind);
+Result<StageKind> stage_named(std::string_view name);
 
 struct GrpoConfig {
   int n_prompts = 32, n_samples = 16;  // of a step: groups, and answers in each
@@ -27,6 +30,13 @@ struct GrpoConfig {
   float clip_low = 0.2f, clip_high = 0.2f;  // of the ratio, when a rollout serves several updates
   int n_minibatches = 1;                    // updates a rollout serves
   double accuracy_weight = 1, format_weight = 0.1, language_weight = 0;
+};
+
+struct RejectConfig {
+  int n_prompts = 64, n_samples = 4;  // of a step
+  int max_tokens = 256;
+  float temperature = 1.0f;
+  int keep = 2;  // of a problem's right and well-formed answers, the shortest
 };
 
 struct StageConfig {
@@ -45,8 +55,11 @@ struct StageConfig {
   double balance_alpha = 1e-4;
   float prompt_weight = 1.0f;   // of prompts' tokens beside answers' tokens
   double answer_alone = 0;      // share of examples without a thought
+  std::string traces;           // sft, distill: what a reject stage kept, to learn from
+  double traces_share = 1;      // of the examples; the others are of the tasks' own traces
   std::vector<TaskWeight> mix;  // "tasks": {"addition": 1, …}; none named: all, alike
   GrpoConfig grpo;
+  RejectConfig reject;
   int save_every_seconds = 300, log_every = 10, sample_every = 50;
 };
 

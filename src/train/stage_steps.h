@@ -16,6 +16,7 @@ struct StepReport {
   std::int64_t n_tokens = 0;
   std::vector<std::pair<std::string, double>> figures;  // for metrics.jsonl and the line of progress
   std::string sample;                                   // something the model wrote; may be empty
+  std::string traces;                                   // lines for traces.jsonl
 };
 
 class StageSteps {
@@ -29,9 +30,11 @@ class StageSteps {
   virtual Status restore(const std::string& /*state*/, const Checkpoint& /*checkpoint*/) { return {}; }
 };
 
-std::unique_ptr<StageSteps> make_supervised_steps(const StageConfig& config, Learner& learner);
+// Reads the traces that the configuration names.
+Result<std::unique_ptr<StageSteps>> make_supervised_steps(const StageConfig& config, Learner& learner);
 std::unique_ptr<StageSteps> make_grpo_steps(const StageConfig& config, Learner& learner, int n_workers);
-std::unique_ptr<StageSteps> make_steps(const StageConfig& config, Learner& learner, int n_workers);
+std::unique_ptr<StageSteps> make_reject_steps(const StageConfig& config, Learner& learner, int n_workers);
+Result<std::unique_ptr<StageSteps>> make_steps(const StageConfig& config, Learner& learner, int n_workers);
 
 // The routers' speed of balancing at a step: still in the last share of them.
 float balance_speed_at(const StageConfig& config, int step);

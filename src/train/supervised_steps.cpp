@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "train/stage_steps.h"
+#include "train/traces.h"
 
 namespace r1 {
 namespace {
@@ -13,7 +14,8 @@ std::uint64_t stream_of(const StageConfig& config) {
 
 class SupervisedSteps final : public StageSteps {
  public:
-  SupervisedSteps(const StageConfig& config, Learner& learner) : config_(config), learner_(learner) {}
+  SupervisedSteps(const StageConfig& config, Learner& learner, std::vector<Trace> traces)
+      : config_(config), learner_(learner), traces_(std::move(traces)) {}
 
   Result<StepReport> step(int step) override {
     const std::vector<Example> examples = draw(step);
@@ -40,11 +42,7 @@ class SupervisedSteps final : public StageSteps {
     int n_tokens = 0;
     for (std::uint64_t i = 0; n_tokens < config_.tokens_per_step; ++i) {
       const std::uint64_t index = (static_cast<std::uint64_t>(step) << 20) + i;
-      const DrawnProblem drawn = draw_problem(config_.mix, Split::kTrain, stream, index);
-      Rng rng(stream ^ 0x616c6f6e65, index);
-      Example example = rng.uniform() < config_.answer_alone
-                            ? learner_.lessons().answer_alone(drawn.problem, config_.prompt_weight)
-                            : learner_.lessons().thought(drawn.problem, drawn.problem.trace, config_.prompt_weight);
+      Example example = draw_one(stream, index);
       n_tokens += example.n_rows();
       for (std::size_t t = 1; t < example.coefficients.size(); ++t) weight += example.coefficients[t];
       examples.push_back(std::move(example));
@@ -55,18 +53,36 @@ class SupervisedSteps final : public StageSteps {
     return examples;
   }
 
+  Example draw_one(std::uint64_t stream, std::uint64_t index) const {
+    const LessonWriter& lessons = learner_.lessons();
+    Rng rng(stream ^ 0x616c6f6e65, index);
+    if (!traces_.empty() && rng.uniform() < config_.traces_share) {
+      const Trace& trace = traces_[rng.below(traces_.size())];
+      return lessons.thought({.prompt = trace.prompt}, trace.written, config_.prompt_weight);
+    }
+    const Problem problem = draw_problem(config_.mix, Split::kTrain, stream, index).problem;
+    if (rng.uniform() < config_.answer_alone) return lessons.answer_alone(problem, config_.prompt_weight);
+    return lessons.thought(problem, problem.trace, config_.prompt_weight);
+  }
+
   const StageConfig& config_;
   Learner& learner_;
+  std::vector<Trace> traces_;
 };
 
 }  // namespace
 
-std::unique_ptr<StageSteps> make_supervised_steps(const StageConfig& config, Learner& learner) {
-  return std::make_unique<SupervisedSteps>(config, learner);
+Result<std::unique_ptr<StageSteps>> make_supervised_steps(const StageConfig& config, Learner& learner) {
+  std::vector<Trace> traces;
+  if (!config.traces.empty()) {
+    R1_TRY(traces, read_traces(config.traces));
+  }
+  return std::unique_ptr<StageSteps>(std::make_unique<SupervisedSteps>(config, learner, std::move(traces)));
 }
 
-std::unique_ptr<StageSteps> make_steps(const StageConfig& config, Learner& learner, int n_workers) {
+Result<std::unique_ptr<StageSteps>> make_steps(const StageConfig& config, Learner& learner, int n_workers) {
   if (config.kind == StageKind::kGrpo) return make_grpo_steps(config, learner, n_workers);
+  if (config.kind == StageKind::kReject) return make_reject_steps(config, learner, n_workers);
   return make_supervised_steps(config, learner);
 }
 
