@@ -3,20 +3,17 @@
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
 #include "apps/interrupt.h"
+#include "apps/train_progress.h"
 #include "apps/standard_streams.h"
 #include "apps/trained_export.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "base/thread_pool.h"
 #include "tasks/registry.h"
-#include "train/bpe_trainer.h"
 #include "train/evaluate.h"
 #include "train/learner.h"
-#include "train/shapes.h"
 #include "train/stage.h"
 #include "train/tokenizer_corpus.h"
 
@@ -39,9 +36,7 @@ struct Options {
 };
 
 Status train_tokenizer(const Options& options) {
-  R1_TRY(BpeTrainer trainer, BpeTrainer::make());
-  for_each_task_text(Split::kTrain, options.n_problems, [&](std::string_view text) { trainer.add(text); });
-  R1_TRY(const Vocabulary vocabulary, trainer.train(options.vocab_size));
+  R1_TRY(const Vocabulary vocabulary, train_task_vocabulary(options.vocab_size, options.n_problems));
   return write_file_atomically(options.file, vocabulary_json(vocabulary) + "\n");
 }
 
@@ -50,39 +45,18 @@ Status run(StageKind kind, const Options& options) {
   R1_TRY(const StageConfig config, read_stage_config(kind, text, options.config));
   const InterruptScope interrupt;
   const auto stopped = [&] { return interrupt.pressed(); };
-  const auto show = [&](const StageProgress& p) {
-    fmt::print(stderr, "{} {}/{}: {}; {:.0f} tokens/s, {:.0f} s left\n", p.stage, p.step, p.n_steps, p.summary,
-               p.tokens_per_second, p.seconds_left);
-  };
   R1_TRY(const bool complete, run_stage({.config = config,
                                          .config_text = text,
                                          .folder = options.folder,
                                          .n_workers = options.workers(),
                                          .is_stopped = stopped,
-                                         .on_progress = show}));
+                                         .on_progress = [](const StageProgress& p) { print_progress(p); }}));
   if (!complete) fmt::print(stderr, "stopped; the same command goes on from here\n");
   return {};
 }
 
-OrderedJson to_json(const TaskScore& s) {
-  return {{"task", s.task->name},
-          {"pass@1", s.pass_at_1},
-          {"standard_error", s.standard_error},
-          {"pass@n", s.pass_at_n},
-          {"cons@n", s.majority},
-          {"format", s.format},
-          {"ended", s.ended},
-          {"length", s.mean_length},
-          {"random_attempt",
-           s.task->random_attempt_chance == nullptr ? OrderedJson() : OrderedJson(s.task->random_attempt_chance())}};
-}
-
 Status print_scores(const std::vector<TaskScore>& scores, bool as_json) {
-  if (as_json) {
-    OrderedJson all = OrderedJson::array();
-    for (const TaskScore& score : scores) all.push_back(to_json(score));
-    return write_stdout(all.dump(2) + "\n");
-  }
+  if (as_json) return write_stdout(scores_json(scores));
   std::string table =
       fmt::format("{:<16}{:>14}{:>9}{:>9}{:>9}{:>9}\n", "TASK", "PASS@1", "PASS@N", "CONS@N", "FORMAT", "LENGTH");
   for (const TaskScore& s : scores) {
@@ -92,29 +66,14 @@ Status print_scores(const std::vector<TaskScore>& scores, bool as_json) {
   return write_stdout(table);
 }
 
-Status evaluate_checkpoint(Options options) {
-  R1_TRY(const SavedModel saved, load_saved_model(options.file));
-  R1_TRY(const Tokenizer tokenizer, Tokenizer::from_vocabulary(saved.vocabulary));
-  R1_TRY(const ChatTemplate chat_template, ChatTemplate::detect("", tokenizer));
-  R1_TRY(const ModelConfig config, trained_shape(saved.shape, tokenizer.vocab_size()));
-  TrainedModel model(config, 0);
-  if (model.values().size() != saved.values.size()) {
-    return Error{ErrorCode::kInvalidInput, fmt::format("checkpoint '{}' has {} numbers, shape {} {}", options.file,
-                                                       saved.values.size(), saved.shape, model.values().size())};
-  }
-  std::copy(saved.values.begin(), saved.values.end(), model.values().begin());
+Status evaluate_file(Options options) {
   std::vector<const Task*> tasks;
   for (const std::string& name : options.tasks) {
     R1_TRY(const Task* task, find_task(name));
     tasks.push_back(task);
   }
-  if (tasks.empty()) tasks.assign(all_tasks().begin(), all_tasks().end());
   options.eval.split = *split_named(options.split);
-  const LessonWriter lessons(tokenizer, chat_template);
-  const std::span<const int> ends = tokenizer.end_ids();
-  R1_TRY(const std::vector<TaskScore> scores,
-         evaluate(model.model(), lessons, {.n_workers = options.workers(), .end_ids = {ends.begin(), ends.end()}},
-                  options.eval, tasks));
+  R1_TRY(const std::vector<TaskScore> scores, evaluate_checkpoint(options.file, options.workers(), options.eval, std::move(tasks)));
   return print_scores(scores, options.json);
 }
 
@@ -162,7 +121,7 @@ void add_train(CLI::App& app, Action& action) {
   eval->add_option("--max-tokens", options->eval.max_tokens, "of an answer")->check(CLI::Range(1, 1'000'000));
   eval->add_option("--workers", options->n_workers, "cores; changes no result")->check(CLI::Range(1, 1024));
   eval->add_flag("--json", options->json, "print a JSON array");
-  eval->callback([options, &action] { action = [options] { return evaluate_checkpoint(*options); }; });
+  eval->callback([options, &action] { action = [options] { return evaluate_file(*options); }; });
 
   CLI::App* exported = train->add_subcommand("export", "a checkpoint's model as a GGUF file");
   exported->add_option("CHECKPOINT", options->file, "checkpoint.r1train of a run")->required();

@@ -27,6 +27,7 @@ void add_synth(CLI::App& app, Action& action);
 void add_tokenize(CLI::App& app, Action& action);
 void add_tasks(CLI::App& app, Action& action);
 void add_train(CLI::App& app, Action& action);
+void add_recipe(CLI::App& app, Action& action);
 void add_serve(CLI::App& app, Action& action);
 void add_pull(CLI::App& app, Action& action);
 void add_list(CLI::App& app, Action& action);

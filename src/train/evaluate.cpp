@@ -5,6 +5,13 @@
 #include <cmath>
 #include <map>
 
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+#include "tasks/registry.h"
+#include "train/learner.h"
+
 namespace r1 {
 namespace {
 
@@ -82,6 +89,34 @@ Result<std::vector<TaskScore>> evaluate(const Model& model, const LessonWriter& 
     scores.push_back(score);
   }
   return scores;
+}
+
+std::string scores_json(const std::vector<TaskScore>& scores) {
+  OrderedJson all = OrderedJson::array();
+  for (const TaskScore& s : scores) {
+    const auto chance = s.task->random_attempt_chance;
+    all.push_back({{"task", s.task->name},
+                   {"pass@1", s.pass_at_1},
+                   {"standard_error", s.standard_error},
+                   {"pass@n", s.pass_at_n},
+                   {"cons@n", s.majority},
+                   {"format", s.format},
+                   {"ended", s.ended},
+                   {"length", s.mean_length},
+                   {"random_attempt", chance == nullptr ? OrderedJson() : OrderedJson(chance())}});
+  }
+  return all.dump(2) + "\n";
+}
+
+Result<std::vector<TaskScore>> evaluate_checkpoint(const std::string& path, int n_workers, const EvalConfig& config,
+                                                   std::vector<const Task*> tasks) {
+  R1_TRY(const RestoredModel restored, restore_model(path));
+  R1_TRY(const Tokenizer tokenizer, Tokenizer::from_vocabulary(restored.vocabulary));
+  R1_TRY(const ChatTemplate chat_template, ChatTemplate::detect("", tokenizer));
+  const LessonWriter lessons(tokenizer, chat_template);
+  const std::span<const int> ends = tokenizer.end_ids();
+  if (tasks.empty()) tasks.assign(all_tasks().begin(), all_tasks().end());
+  return evaluate(restored.model.model(), lessons, {.n_workers = n_workers, .end_ids = {ends.begin(), ends.end()}}, config, tasks);
 }
 
 }  // namespace r1

@@ -28,6 +28,13 @@ struct TaskScore {
   double format = 0, ended = 0, mean_length = 0;
 };
 
+// The numbers of one task as a JSON object, all tasks as an array: what `r1 train eval --json` prints.
+std::string scores_json(const std::vector<TaskScore>& scores);
+
+// Of a checkpoint; no tasks: all there are.
+Result<std::vector<TaskScore>> evaluate_checkpoint(const std::string& path, int n_workers, const EvalConfig& config,
+                                                   std::vector<const Task*> tasks);
+
 // `options.end_ids` must be the tokenizer's.
 Result<std::vector<TaskScore>> evaluate(const Model& model, const LessonWriter& lessons, const RolloutOptions& options,
                                         const EvalConfig& config, std::span<const Task* const> tasks);

@@ -152,4 +152,16 @@ Result<SavedModel> load_saved_model(const std::string& path) {
   return saved;
 }
 
+Result<RestoredModel> restore_model(const std::string& path) {
+  R1_TRY(SavedModel saved, load_saved_model(path));
+  R1_TRY(const ModelConfig config, trained_shape(saved.shape, static_cast<int>(saved.vocabulary.tokens.size())));
+  RestoredModel restored{std::move(saved.vocabulary), TrainedModel(config, 0)};
+  if (saved.values.size() != restored.model.values().size()) {
+    return Error{ErrorCode::kInvalidInput, fmt::format("checkpoint '{}' has {} numbers, shape {} {}", path, saved.values.size(),
+                                                       saved.shape, restored.model.values().size())};
+  }
+  std::copy(saved.values.begin(), saved.values.end(), restored.model.values().begin());
+  return restored;
+}
+
 }  // namespace r1

@@ -55,4 +55,11 @@ struct SavedModel {
 };
 Result<SavedModel> load_saved_model(const std::string& checkpoint_path);
 
+// The same with its weights in place, ready for the forward.
+struct RestoredModel {
+  Vocabulary vocabulary;
+  TrainedModel model;
+};
+Result<RestoredModel> restore_model(const std::string& checkpoint_path);
+
 }  // namespace r1

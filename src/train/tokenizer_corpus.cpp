@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "tasks/registry.h"
+#include "train/bpe_trainer.h"
 
 namespace r1 {
 namespace {
@@ -25,6 +26,12 @@ void for_each_task_text(Split split, std::uint64_t n_problems, FunctionRef<void(
       take_trace(problem.trace, take);
     }
   }
+}
+
+Result<Vocabulary> train_task_vocabulary(int vocab_size, std::uint64_t n_problems) {
+  R1_TRY(BpeTrainer trainer, BpeTrainer::make());
+  for_each_task_text(Split::kTrain, n_problems, [&](std::string_view text) { trainer.add(text); });
+  return trainer.train(vocab_size);
 }
 
 }  // namespace r1

@@ -1,0 +1,93 @@
+// recipes.cpp: the recipes that come with the program. What their numbers were chosen by: docs/recipe.md.
+#include <fmt/format.h>
+
+#include "train/recipe.h"
+
+namespace r1 {
+namespace {
+
+// About 1M parameters active of 1.4M: the whole chain on two cores in an afternoon.
+constexpr std::string_view kNano = R"({"name": "nano", "stages": [
+  {"name": "vocabulary", "stage": "tokenizer", "config": {"vocab": 1024, "problems": 2000}},
+  {"name": "pretrain", "stage": "pretrain", "config": {
+    "shape": "nano-1m", "tokenizer": "@vocabulary", "seed": 1, "steps": 3000, "tokens_per_step": 4096,
+    "schedule": "wsd", "decay_share": 0.1, "learning_rate": 2.5e-3, "last_learning_rate": 1e-3, "warmup_steps": 100,
+    "beta2": 0.98, "weight_decay": 0.02, "prompt_weight": 0.1, "answer_alone": 0.05, "log_every": 20,
+    "tasks": {"addition": 1, "subtraction": 0.7, "multiplication": 1.5, "countdown3": 2, "countdown4": 2,
+      "game24": 0.3, "equations": 1, "word_problems": 1.5, "decimals": 0.5, "letters": 1, "dates": 0.5,
+      "sequences": 0.7, "logic": 0.3, "chat": 0.5}}},
+  {"name": "cold-start", "stage": "sft", "config": {
+    "from": "@pretrain", "seed": 2, "steps": 1200, "tokens_per_step": 8192, "schedule": "cosine", "learning_rate": 2e-3,
+    "last_learning_rate": 1e-4, "warmup_steps": 20, "beta2": 0.98, "weight_decay": 0.02, "log_every": 10,
+    "tasks": {"addition": 1, "subtraction": 0.7, "multiplication": 1.5, "countdown3": 2, "countdown4": 2,
+      "game24": 0.3, "equations": 1, "word_problems": 1.5, "decimals": 0.5, "letters": 1, "dates": 0.5,
+      "sequences": 0.7, "logic": 0.3, "chat": 0.5}}},
+  {"name": "cold-start-scores", "stage": "eval", "config": {"from": "@cold-start", "problems": 200, "samples": 8}},
+  {"name": "rl", "stage": "grpo", "config": {
+    "from": "@cold-start", "seed": 3, "steps": 300, "learning_rate": 2e-4, "warmup_steps": 5, "log_every": 1,
+    "sample_every": 25, "grpo": {"prompts": 32, "samples": 16, "max_tokens": 256},
+    "tasks": {"countdown4": 2, "countdown3": 1.5, "multiplication": 1.5, "equations": 0.7, "word_problems": 1,
+      "addition": 0.4, "subtraction": 0.4, "letters": 0.5, "sequences": 0.4, "dates": 0.4, "logic": 0.3,
+      "decimals": 0.2, "chat": 0.2}}},
+  {"name": "rl-scores", "stage": "eval", "config": {"from": "@rl", "problems": 200, "samples": 8}},
+  {"name": "rejection", "stage": "reject", "config": {
+    "from": "@rl", "seed": 4, "steps": 60, "log_every": 1,
+    "reject": {"prompts": 256, "samples": 4, "max_tokens": 256, "keep": 2}}},
+  {"name": "second-sft", "stage": "sft", "config": {
+    "from": "@pretrain", "seed": 5, "steps": 1200, "tokens_per_step": 8192, "schedule": "cosine", "learning_rate": 2e-3,
+    "last_learning_rate": 1e-4, "warmup_steps": 20, "beta2": 0.98, "weight_decay": 0.02, "log_every": 10,
+    "traces": "@rejection", "traces_share": 0.75}},
+  {"name": "second-rl", "stage": "grpo", "config": {
+    "from": "@second-sft", "seed": 6, "steps": 100, "learning_rate": 1e-4, "warmup_steps": 5, "log_every": 1,
+    "sample_every": 25, "grpo": {"prompts": 32, "samples": 16, "max_tokens": 256, "language_weight": 0.1}}},
+  {"name": "final-scores", "stage": "eval", "config": {"from": "@second-rl", "problems": 200, "samples": 8}},
+  {"name": "qwen2-student", "stage": "distill", "config": {
+    "shape": "student-qwen2", "tokenizer": "@vocabulary", "traces": "@rejection", "seed": 7, "steps": 2000,
+    "tokens_per_step": 8192, "learning_rate": 2e-3, "last_learning_rate": 1e-4, "warmup_steps": 100, "beta2": 0.98,
+    "weight_decay": 0.02}},
+  {"name": "llama-student", "stage": "distill", "config": {
+    "shape": "student-llama", "tokenizer": "@vocabulary", "traces": "@rejection", "seed": 8, "steps": 2000,
+    "tokens_per_step": 8192, "learning_rate": 2e-3, "last_learning_rate": 1e-4, "warmup_steps": 100, "beta2": 0.98,
+    "weight_decay": 0.02}},
+  {"name": "qwen2-scores", "stage": "eval", "config": {"from": "@qwen2-student", "problems": 200, "samples": 8}},
+  {"name": "llama-scores", "stage": "eval", "config": {"from": "@llama-student", "problems": 200, "samples": 8}},
+  {"name": "model", "stage": "export", "config": {"from": "@second-rl", "type": "q8_0"}}
+]})";
+
+// The chain in a minute or two: comparison of decimals by a model of 0.15M; what `make test` sees learn.
+constexpr std::string_view kNanoCi = R"({"name": "nano-ci", "stages": [
+  {"name": "vocabulary", "stage": "tokenizer", "config": {"vocab": 512, "problems": 200}},
+  {"name": "cold-start", "stage": "sft", "config": {
+    "shape": "nano-0.15m", "tokenizer": "@vocabulary", "seed": 1, "steps": 250, "tokens_per_step": 2048,
+    "learning_rate": 4e-3, "warmup_steps": 20, "beta2": 0.98, "weight_decay": 0.02, "tasks": {"decimals": 1}}},
+  {"name": "cold-start-scores", "stage": "eval", "config": {
+    "from": "@cold-start", "problems": 50, "samples": 4, "max_tokens": 64, "tasks": ["decimals"]}},
+  {"name": "rl", "stage": "grpo", "config": {
+    "from": "@cold-start", "seed": 2, "steps": 40, "learning_rate": 5e-4, "log_every": 1, "tasks": {"decimals": 1},
+    "grpo": {"prompts": 16, "samples": 8, "max_tokens": 64}}},
+  {"name": "rl-scores", "stage": "eval", "config": {
+    "from": "@rl", "problems": 50, "samples": 4, "max_tokens": 64, "tasks": ["decimals"]}},
+  {"name": "rejection", "stage": "reject", "config": {
+    "from": "@rl", "seed": 3, "steps": 2, "tasks": {"decimals": 1}, "reject": {"prompts": 64, "max_tokens": 64}}},
+  {"name": "student", "stage": "distill", "config": {
+    "shape": "student-llama", "tokenizer": "@vocabulary", "traces": "@rejection", "steps": 20, "tokens_per_step": 1024}},
+  {"name": "model", "stage": "export", "config": {"from": "@rl", "type": "q8_0"}}
+]})";
+
+struct BuiltIn {
+  std::string_view name, json;
+};
+constexpr BuiltIn kBuiltIn[] = {{"nano", kNano}, {"nano-ci", kNanoCi}};
+
+}  // namespace
+
+Result<std::string_view> built_in_recipe(std::string_view name) {
+  std::string names;
+  for (const BuiltIn& recipe : kBuiltIn) {
+    if (recipe.name == name) return recipe.json;
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", recipe.name);
+  }
+  return Error{ErrorCode::kNotFound, fmt::format("no recipe '{}'; there are {}, or a .json file", name, names)};
+}
+
+}  // namespace r1
