@@ -14,6 +14,7 @@
 #include "serve/answer_reply.h"
 #include "serve/answer_wire.h"
 #include "serve/generation.h"
+#include "serve/openapi.h"
 #include "serve/page.h"
 #include "serve/parameters.h"
 #include "text/fill_in_middle.h"
@@ -137,7 +138,8 @@ const std::vector<ApiServer::Route>& ApiServer::routes() {
         {"GET", "/models", &ApiServer::get_models},
         {"GET", "/models/", &ApiServer::get_model},
     };
-    std::vector<Route> table = {{"GET", "/health", &ApiServer::get_health}};
+    std::vector<Route> table = {{"GET", "/health", &ApiServer::get_health},
+                                {"GET", "/openapi.json", &ApiServer::get_openapi}};
     for (const std::string prefix : {"", "/v1", "/beta"})
       for (const Route& route : api) table.push_back({route.method, prefix + route.path, route.answer});
     for (const PageFile& file : page_files())
@@ -297,6 +299,18 @@ HttpReply ApiServer::get_health(const Call& /*call*/) {
                     {"clients_gone", stats.clients_gone}};
   }
   return json_response(body);
+}
+
+HttpReply ApiServer::get_openapi(const Call& /*call*/) {
+  static const std::string document = [] {
+    std::vector<ApiPath> paths;
+    for (const Route& route : routes()) paths.push_back({route.method, route.path});
+    return openapi_document(paths);
+  }();
+  HttpResponse response;
+  response.headers.push_back({"Cache-Control", "no-cache"});
+  response.body = document;
+  return response;
 }
 
 HttpReply ApiServer::get_page_file(const Call& call) {

@@ -43,6 +43,7 @@ class ApiServer final : public HttpHandler {
   HttpReply get_models(const Call& call);
   HttpReply get_model(const Call& call);
   HttpReply get_health(const Call& call);
+  HttpReply get_openapi(const Call& call);
   HttpReply get_page_file(const Call& call);
 
   const ServedModel* find_model(std::string_view name) const;

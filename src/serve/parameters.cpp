@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "serve/parameter_schemas.h"
+
 namespace r1 {
 namespace {
 
@@ -238,14 +240,25 @@ constexpr Parameter kModel = {"model", [](Request& r) -> std::string& { return r
                               "name of the model; GET /v1/models lists them"};
 constexpr Parameter kStream = {"stream", [](Request& r) -> bool& { return r.stream; }, 0, 0,
                                "send the answer in server-sent events as it is written"};
-constexpr Parameter kStreamOptions = {"stream_options", Parameter::Read(read_stream_options), 0, 0,
-                                      "include_usage: one more chunk, with the usage, before the end"};
+constexpr Parameter kStreamOptions = {"stream_options",
+                                      Parameter::Read(read_stream_options),
+                                      0,
+                                      0,
+                                      "include_usage: one more chunk, with the usage, before the end",
+                                      false,
+                                      schema::kStreamOptions};
 constexpr Parameter kMaxTokens = {"max_tokens", [](Request& r) -> int& { return r.max_tokens; }, 1, kIntMax,
                                   "most tokens to write, thinking included"};
 constexpr Parameter kN = {"n", [](Request& r) -> int& { return r.n; }, 1, 8, "how many answers to write"};
-constexpr Parameter kStop = {"stop", Parameter::Read(read_stop), 0, 0,
-                             "text, or up to 16, that ends the answer; not looked for while thinking"};
-constexpr Parameter kSeed = {"seed", Parameter::Read(read_seed), 0, 0, "the same seed gives the same answer"};
+constexpr Parameter kStop = {"stop",
+                             Parameter::Read(read_stop),
+                             0,
+                             0,
+                             "text, or up to 16, that ends the answer; not looked for while thinking",
+                             false,
+                             schema::kStop};
+constexpr Parameter kSeed = {
+    "seed", Parameter::Read(read_seed), 0, 0, "the same seed gives the same answer", false, schema::kSeed};
 constexpr Parameter kTemperature = {"temperature", [](Request& r) -> float& { return r.sampling.temperature; }, 0, 2,
                                     "0: the most probable token always; above 1: flatter than the model"};
 constexpr Parameter kTopP = {"top_p", [](Request& r) -> float& { return r.sampling.top_p; }, 0, 1,
@@ -262,12 +275,18 @@ constexpr Parameter kFrequency = {"frequency_penalty",
 constexpr Parameter kRepetition = {"repetition_penalty",
                                    [](Request& r) -> float& { return r.sampling.repetition_penalty; }, 0.01, 10,
                                    "divides the logits of tokens in prompt and answer; 1: off"};
-constexpr Parameter kLogitBias = {"logit_bias", Parameter::Read(read_logit_bias), 0, 0,
-                                  "added to the logits of these token ids, -100 to 100"};
+constexpr Parameter kLogitBias = {"logit_bias",
+                                  Parameter::Read(read_logit_bias),
+                                  0,
+                                  0,
+                                  "added to the logits of these token ids, -100 to 100",
+                                  false,
+                                  schema::kLogitBias};
 
 constexpr std::array kChatParameters = {
     kModel,
-    Parameter{"messages", Parameter::Read(read_messages), 0, 0, "the conversation, oldest first", true},
+    Parameter{"messages", Parameter::Read(read_messages), 0, 0, "the conversation, oldest first", true,
+              schema::kMessages},
     kStream,
     kStreamOptions,
     kMaxTokens,
@@ -288,19 +307,23 @@ constexpr std::array kChatParameters = {
               "report the log-probability of every token, of thinking and answer"},
     Parameter{"top_logprobs", [](Request& r) -> int& { return r.n_top_logprobs; }, 0, 20,
               "and of so many most probable alternatives; needs logprobs"},
-    Parameter{"response_format", Parameter::Read(read_response_format), 0, 0, "{\"type\": \"text\"}"},
+    Parameter{"response_format", Parameter::Read(read_response_format), 0, 0, "{\"type\": \"text\"}", false,
+              schema::kResponseFormat},
     Parameter{
         "reasoning_effort", Parameter::Read(read_reasoning_effort), 0, 0,
-        "none: no thinking; minimal, low, medium: at most 512, 2048, 8192 tokens of it; high, xhigh, max: no limit"},
-    Parameter{"thinking", Parameter::Read(read_thinking), 0, 0, "{\"type\": \"enabled\"} or {\"type\": \"disabled\"}"},
+        "none: no thinking; minimal, low, medium: at most 512, 2048, 8192 tokens of it; high, xhigh, max: no limit",
+        false, schema::kReasoningEffort},
+    Parameter{"thinking", Parameter::Read(read_thinking), 0, 0, "{\"type\": \"enabled\"} or {\"type\": \"disabled\"}",
+              false, schema::kThinking},
     Parameter{"max_thinking_tokens", [](Request& r) -> int& { return r.max_thinking_tokens; }, 0, kIntMax,
               "after so many tokens of thinking a sentence closes the thought and the answer begins"},
-    Parameter{"tool_choice", Parameter::Read(read_tool_choice), 0, 0, "\"none\" or \"auto\""},
+    Parameter{"tool_choice", Parameter::Read(read_tool_choice), 0, 0, "\"none\" or \"auto\"", false,
+              schema::kToolChoice},
 };
 
 constexpr std::array kTextParameters = {
     kModel,
-    Parameter{"prompt", Parameter::Read(read_prompt), 0, 0, "text or token ids to continue", true},
+    Parameter{"prompt", Parameter::Read(read_prompt), 0, 0, "text or token ids to continue", true, schema::kPrompt},
     kStream,
     kStreamOptions,
     kMaxTokens,
@@ -316,7 +339,8 @@ constexpr std::array kTextParameters = {
     kRepetition,
     kLogitBias,
     Parameter{"logprobs", Parameter::Read(read_text_logprobs), 0, 0,
-              "report log-probabilities, with so many alternatives for each token (0 to 20)"},
+              "report log-probabilities, with so many alternatives for each token (0 to 20)", false,
+              schema::kTextLogprobs},
     Parameter{"echo", [](Request& r) -> bool& { return r.echo; }, 0, 0, "begin the text with the prompt"},
     Parameter{"suffix", [](Request& r) -> std::string& { return r.suffix; }, 0, 0,
               "what comes after the gap to be filled, if the model can fill in the middle"},

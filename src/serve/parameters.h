@@ -1,5 +1,5 @@
 // parameters.h: the parameters of the completion endpoints, one table each: name, type, range, meaning, and where the
-// value goes. Checking requests walks the table; so will the OpenAPI document.
+// value goes. Checking requests walks the table; so does the OpenAPI document (serve/openapi.h).
 //
 // Unknown parameters are ignored, null counts as absent. A wrong type is 400, a value out of range 422; both name the
 // parameter.
@@ -28,6 +28,7 @@ struct Parameter {
   double min = 0, max = 0;                                           // of numbers and integers
   std::string_view meaning;
   bool is_required = false;
+  std::string_view schema = {};  // JSON Schema of what Read accepts; the other targets' follows from type and range
 };
 
 std::span<const Parameter> chat_parameters();

@@ -1,0 +1,105 @@
+// openapi_schemas.h: the bodies that the API answers with, as JSON Schemas of the OpenAPI document.
+// tests/e2e/openapi_test.mjs checks real answers against them.
+#pragma once
+
+#include <string_view>
+
+namespace r1::schema {
+
+// Members of components/schemas.
+inline constexpr std::string_view kAnswers = R"({
+"Error": {"type": "object", "required": ["error"], "properties": {
+  "error": {"type": "object", "required": ["message", "type", "param", "code"], "properties": {
+    "message": {"type": "string"},
+    "type": {"type": "string", "enum": ["invalid_request_error", "authentication_error", "permission_error",
+             "rate_limit_error", "overloaded_error", "server_error"]},
+    "param": {"type": ["string", "null"], "description": "the parameter at fault"},
+    "code": {"type": ["string", "null"], "description": "for programs"}}}}},
+"Usage": {"type": "object",
+  "required": ["prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details",
+               "completion_tokens_details", "prompt_cache_hit_tokens", "prompt_cache_miss_tokens"],
+  "properties": {
+    "prompt_tokens": {"type": "integer", "minimum": 0},
+    "completion_tokens": {"type": "integer", "minimum": 0, "description": "thinking among them"},
+    "total_tokens": {"type": "integer", "minimum": 0},
+    "prompt_tokens_details": {"type": "object", "required": ["cached_tokens"], "properties": {
+      "cached_tokens": {"type": "integer", "minimum": 0}}},
+    "completion_tokens_details": {"type": "object", "required": ["reasoning_tokens"], "properties": {
+      "reasoning_tokens": {"type": "integer", "minimum": 0}}},
+    "prompt_cache_hit_tokens": {"type": "integer", "minimum": 0},
+    "prompt_cache_miss_tokens": {"type": "integer", "minimum": 0}}},
+"FinishReason": {"type": "string", "enum": ["stop", "length"]},
+"TokenLogprob": {"type": "object", "required": ["token", "logprob", "bytes"], "properties": {
+  "token": {"type": "string"}, "logprob": {"type": "number"},
+  "bytes": {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 255}},
+  "top_logprobs": {"type": "array", "items": {"$ref": "#/components/schemas/TokenLogprob"}}}},
+"ChatLogprobs": {"type": ["object", "null"], "required": ["content", "reasoning_content", "refusal"], "properties": {
+  "content": {"type": ["array", "null"], "items": {"$ref": "#/components/schemas/TokenLogprob"}},
+  "reasoning_content": {"type": ["array", "null"], "items": {"$ref": "#/components/schemas/TokenLogprob"}},
+  "refusal": {"type": "null"}}},
+"TextLogprobs": {"type": ["object", "null"], "required": ["tokens", "token_logprobs", "top_logprobs", "text_offset"],
+  "properties": {
+    "tokens": {"type": "array", "items": {"type": "string"}},
+    "token_logprobs": {"type": "array", "items": {"type": ["number", "null"]}},
+    "top_logprobs": {"type": "array", "items": {"type": ["object", "null"],
+                     "additionalProperties": {"type": "number"}}},
+    "text_offset": {"type": "array", "items": {"type": "integer", "minimum": 0}}}},
+"ChatCompletion": {"type": "object",
+  "required": ["id", "object", "created", "model", "system_fingerprint", "choices", "usage"],
+  "properties": {
+    "id": {"type": "string"}, "object": {"const": "chat.completion"}, "created": {"type": "integer"},
+    "model": {"type": "string"}, "system_fingerprint": {"type": "string"},
+    "choices": {"type": "array", "items": {"type": "object",
+      "required": ["index", "message", "logprobs", "finish_reason"],
+      "properties": {
+        "index": {"type": "integer", "minimum": 0},
+        "message": {"type": "object", "required": ["role", "content", "reasoning_content", "refusal"], "properties": {
+          "role": {"const": "assistant"}, "content": {"type": ["string", "null"]},
+          "reasoning_content": {"type": ["string", "null"]}, "refusal": {"type": "null"}}},
+        "logprobs": {"$ref": "#/components/schemas/ChatLogprobs"},
+        "finish_reason": {"$ref": "#/components/schemas/FinishReason"}}}},
+    "usage": {"$ref": "#/components/schemas/Usage"}}},
+"ChatCompletionChunk": {"type": "object",
+  "required": ["id", "object", "created", "model", "system_fingerprint", "choices", "usage"],
+  "properties": {
+    "id": {"type": "string"}, "object": {"const": "chat.completion.chunk"}, "created": {"type": "integer"},
+    "model": {"type": "string"}, "system_fingerprint": {"type": "string"},
+    "choices": {"type": "array", "items": {"type": "object",
+      "required": ["index", "delta", "logprobs", "finish_reason"],
+      "properties": {
+        "index": {"type": "integer", "minimum": 0},
+        "delta": {"type": "object", "properties": {
+          "role": {"const": "assistant"}, "content": {"type": ["string", "null"]},
+          "reasoning_content": {"type": ["string", "null"]}}},
+        "logprobs": {"$ref": "#/components/schemas/ChatLogprobs"},
+        "finish_reason": {"anyOf": [{"$ref": "#/components/schemas/FinishReason"}, {"type": "null"}]}}}},
+    "usage": {"anyOf": [{"$ref": "#/components/schemas/Usage"}, {"type": "null"}]}}},
+"TextCompletion": {"type": "object",
+  "required": ["id", "object", "created", "model", "system_fingerprint", "choices", "usage"],
+  "properties": {
+    "id": {"type": "string"}, "object": {"const": "text_completion"}, "created": {"type": "integer"},
+    "model": {"type": "string"}, "system_fingerprint": {"type": "string"},
+    "choices": {"type": "array", "items": {"type": "object",
+      "required": ["index", "text", "logprobs", "finish_reason"],
+      "properties": {
+        "index": {"type": "integer", "minimum": 0}, "text": {"type": "string"},
+        "logprobs": {"$ref": "#/components/schemas/TextLogprobs"},
+        "finish_reason": {"description": "null in the chunks of a stream before the last",
+          "anyOf": [{"$ref": "#/components/schemas/FinishReason"}, {"type": "null"}]}}}},
+    "usage": {"anyOf": [{"$ref": "#/components/schemas/Usage"}, {"type": "null"}]}}},
+"Control": {"type": "object", "required": ["id", "action"], "properties": {
+  "id": {"type": "string", "description": "of an answer that is being written"},
+  "action": {"const": "end_thinking"}}},
+"Model": {"type": "object", "required": ["id", "object", "created", "owned_by", "context_length"], "properties": {
+  "id": {"type": "string"}, "object": {"const": "model"}, "created": {"type": "integer"},
+  "owned_by": {"type": "string"}, "context_length": {"type": "integer", "minimum": 1}}},
+"ModelList": {"type": "object", "required": ["object", "data"], "properties": {
+  "object": {"const": "list"}, "data": {"type": "array", "items": {"$ref": "#/components/schemas/Model"}}}},
+"Health": {"type": "object", "required": ["status", "uptime_s", "models"], "properties": {
+  "status": {"type": "string"}, "uptime_s": {"type": "integer"},
+  "models": {"type": "array", "items": {"type": "object", "required": ["id", "running", "waiting"],
+             "properties": {"id": {"type": "string"}}, "additionalProperties": {"type": "integer"}}},
+  "http": {"type": "object", "additionalProperties": {"type": "integer"}}}}
+})";
+
+}  // namespace r1::schema
