@@ -34,6 +34,6 @@ struct Answer {
 Result<Answer> answer(LoadedModel& model, const Prompt& prompt, const AnswerOptions& options,
                       FunctionRef<bool(const SplitText& delta)> on_delta);
 
-const char* to_string(FinishReason reason);  // "stop", "length", "cancelled", "error"
+const char* to_string(FinishReason reason);  // "stop", "length", "cancelled", "error", "repetition"
 
 }  // namespace r1

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <fmt/format.h>
@@ -74,6 +75,15 @@ Status name_models(const Options& options, Served& served) {
   return {};
 }
 
+void announce(const Served& served, const std::string& host, int port) {
+  std::string names;
+  for (const ServedModel& model : served.models) names += (names.empty() ? "" : ", ") + model.name;
+  const bool is_ipv6 = host.find(':') != std::string::npos;
+  std::fprintf(stderr, is_ipv6 ? "r1: serving %s on http://[%s]:%d\n" : "r1: serving %s on http://%s:%d\n",
+               on_one_line(names).c_str(), host.c_str(), port);
+}
+
+// The port is taken first: /ready tells how far the loading is, and a port in use is reported before minutes of it.
 Status serve(const Options& options) {
   if (!is_loopback(options.http.host) && !options.insecure) {
     return Error{ErrorCode::kInvalidInput,
@@ -85,19 +95,21 @@ Status serve(const Options& options) {
   const bool is_script = options.engine.starts_with(kScriptPrefix);
   if (!is_script && options.engine != "model")
     return Error{ErrorCode::kInvalidInput, fmt::format("--engine {}: it can be model or script:FILE", options.engine)};
-  R1_TRY_STATUS(is_script ? load_script(options, served) : load_models(options, served));
-  R1_TRY_STATUS(name_models(options, served));
-
-  ApiServer api(served.models, options.access);
+  ApiServer api({}, options.access);
   R1_TRY(const std::unique_ptr<HttpServer> server, HttpServer::listen(options.http, api));
   api.report_on(server.get());
-  std::string names;
-  for (const ServedModel& model : served.models) names += (names.empty() ? "" : ", ") + model.name;
-  const bool is_ipv6 = options.http.host.find(':') != std::string::npos;
-  std::fprintf(stderr, is_ipv6 ? "r1: serving %s on http://[%s]:%d\n" : "r1: serving %s on http://%s:%d\n",
-               on_one_line(names).c_str(), options.http.host.c_str(), server->port());
+  const int port = server->port();
+  Status loaded;
+  std::thread loading([&] {
+    loaded = is_script ? load_script(options, served) : load_models(options, served);
+    if (loaded.ok()) loaded = name_models(options, served);
+    if (!loaded.ok() || server->stopping()) return server->stop();
+    api.publish(served.models);
+    announce(served, options.http.host, port);
+  });
   server->run();
-  return {};
+  loading.join();
+  return loaded;
 }
 
 }  // namespace
@@ -115,6 +127,12 @@ void add_serve(CLI::App& app, Action& action) {
   command->add_option("--name", options->name, "the name under which clients ask for the model");
   command->add_option("--engine", options->engine, "model, or script:FILE (docs/scripted-engine.md)")
       ->capture_default_str();
+  command
+      ->add_option_function<double>(
+          "--drain-seconds", [options](double seconds) { options->http.drain_ms = static_cast<int>(seconds * 1000); },
+          "after SIGTERM or Ctrl-C answers may go on for so long; a second one ends them at once")
+      ->check(CLI::Range(0.0, 86400.0))
+      ->default_str("30");
   command->add_flag("--insecure-no-auth", options->insecure, "listen also where others can reach it, without keys");
   command->add_option("--allow-host", options->access.hosts, "a host name under which the server may be addressed")
       ->allow_extra_args(false);

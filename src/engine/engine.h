@@ -4,6 +4,7 @@
 // that all that is above can be tested without weights.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -11,6 +12,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/histogram.h"
 #include "base/result.h"
 #include "engine/token_stream.h"
 
@@ -45,19 +47,29 @@ struct ThoughtLimit {
   std::shared_ptr<const std::atomic<bool>> end_now;  // set from any thread; null: never
 };
 
+// What counts as repetition without end (engine/repetition_watch.h).
+struct RepetitionLimit {
+  int period_max = 512;
+  int n_repetitions = 8;
+  int n_tokens_min = 1024;
+};
+
 struct GenerateRequest {
   std::vector<int> prompt;  // not empty, ids below vocab_size
   SamplingParams sampling;
   int max_tokens = 0;        // 0: until the context is full
   std::vector<int> end_ids;  // tokens that end the answer
   std::optional<ThoughtLimit> thought = {};
-  std::function<void()> on_event;  // see TokenChannel
+  std::optional<RepetitionLimit> repetition = {};  // beyond it the answer ends, with kRepetition
+  std::function<void()> on_event;                  // see TokenChannel
 };
 
 struct EngineStats {
   int n_running = 0, n_waiting = 0;
   std::int64_t prompt_tokens = 0, cached_tokens = 0, completion_tokens = 0;  // since the start
   int kv_blocks_total = 0, kv_blocks_free = 0;
+  HistogramCounts to_first_token, between_tokens;
+  std::array<std::int64_t, kFinishReasons> finished{};  // answers, by FinishReason
 };
 
 class Engine {

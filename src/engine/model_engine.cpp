@@ -94,6 +94,7 @@ Result<TokenStream> ModelEngine::submit(GenerateRequest request) {
   sequence->max_tokens = request.max_tokens > 0 ? std::min(request.max_tokens, room) : room;
   sequence->end_ids = std::move(request.end_ids);
   if (request.thought) sequence->thought.emplace(*std::move(request.thought));
+  if (request.repetition) sequence->repetition.emplace(*request.repetition);
   sequence->channel = std::make_shared<TokenChannel>();
   sequence->channel->on_event = std::move(request.on_event);
   TokenStream stream(sequence->channel);
@@ -112,7 +113,10 @@ EngineStats ModelEngine::stats() const {
           .cached_tokens = cached_tokens_.load(),
           .completion_tokens = completion_tokens_.load(),
           .kv_blocks_total = kv_.n_blocks(),
-          .kv_blocks_free = n_blocks_free_.load()};
+          .kv_blocks_free = n_blocks_free_.load(),
+          .to_first_token = times_.to_first.counts(),
+          .between_tokens = times_.between.counts(),
+          .finished = times_.finished_counts()};
 }
 
 void ModelEngine::run() {
@@ -175,11 +179,16 @@ void ModelEngine::append(Sequence& sequence, SampledToken token) {
   const int id = token.id;
   sequence.tokens.push_back(id);
   completion_tokens_.fetch_add(1);
+  sequence.timer.take(times_);
   if (sequence.thought) sequence.thought->take(id);
   const bool ended = std::find(sequence.end_ids.begin(), sequence.end_ids.end(), id) != sequence.end_ids.end();
   const bool full = sequence.n_completion_tokens() >= sequence.max_tokens;
-  if (ended || full) {
-    sequence.finish = Finish{ended ? FinishReason::kStop : FinishReason::kLength, sequence.usage(), {}};
+  const bool repeats = sequence.repetition && sequence.repetition->take(id);
+  if (ended || full || repeats) {
+    const FinishReason reason = ended     ? FinishReason::kStop
+                                : repeats ? FinishReason::kRepetition
+                                          : FinishReason::kLength;
+    sequence.finish = Finish{reason, sequence.usage(), {}};
   }
   deliver(sequence, {.token = std::move(token), .finish = sequence.finish});
 }
@@ -213,6 +222,7 @@ bool ModelEngine::retire(Sequence& sequence) {
   }
   prompt_tokens_.fetch_add(sequence.n_prompt_tokens);
   cached_tokens_.fetch_add(sequence.n_cached_tokens);
+  if (sequence.finish) times_.count(sequence.finish->reason);
   n_unfinished_.fetch_sub(1);
   return true;
 }

@@ -64,6 +64,7 @@ class ModelEngine final : public Engine {
   std::atomic<bool> closing_ = false;
   std::atomic<int> n_unfinished_ = 0, n_running_ = 0, n_blocks_free_ = 0;
   std::atomic<std::int64_t> prompt_tokens_ = 0, cached_tokens_ = 0, completion_tokens_ = 0;
+  TokenTimes times_;
   std::thread thread_;  // last: starts when all else is ready
 };
 

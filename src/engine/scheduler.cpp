@@ -69,7 +69,10 @@ bool Scheduler::admit_next() {
   }
   sequence.n_computed = n_found * kBlockTokens;
   sequence.n_published = n_found;
-  if (!sequence.admitted_before) sequence.n_cached_tokens = sequence.n_computed;
+  if (!sequence.admitted_before) {
+    sequence.n_cached_tokens = sequence.n_computed;
+    if (sequence.channel) sequence.channel->n_cached_tokens.store(sequence.n_computed, std::memory_order_relaxed);
+  }
   sequence.admitted_before = true;
   running_.push_back(std::move(waiting_.front()));
   waiting_.pop_front();

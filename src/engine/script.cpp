@@ -188,11 +188,13 @@ Result<ScriptAnswer> read_answer(const Json& source, const std::string& where, C
 Result<Script> read_script(const Json& source) {
   if (!source.is_object()) return script_error("script", "must be an object");
   Script script;
-  R1_TRY_STATUS(known_keys_only(source, {"model", "thinks", "context_length", "parallel", "queue", "answers"}));
+  R1_TRY_STATUS(known_keys_only(
+      source, {"model", "thinks", "context_length", "parallel", "queue", "detects_repetition", "answers"}));
   R1_TRY(script.model, json_string(source, "model", script.model));
   R1_TRY(script.thinks, json_bool(source, "thinks", script.thinks));
   R1_TRY(script.context_length, number_in(source, "context_length", script.context_length, 2, 1 << 30));
   R1_TRY(script.n_parallel, number_in(source, "parallel", script.n_parallel, 1, 1 << 20));
+  R1_TRY(script.detects_repetition, json_bool(source, "detects_repetition", false));
   R1_TRY(script.n_queued_max, number_in(source, "queue", script.n_queued_max, 0, 1 << 20));
   const auto answers = source.find("answers");
   if (answers == source.end() || !answers->is_array() || answers->empty())

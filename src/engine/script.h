@@ -51,6 +51,7 @@ struct Script {
   int context_length = 4096;
   int n_parallel = 64;
   int n_queued_max = 1024;
+  bool detects_repetition = false;  // scripts repeat on purpose
   std::vector<ScriptAnswer> answers;
   std::vector<ScriptToken> vocabulary;
 

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/repetition_watch.h"
 #include "engine/thought_watch.h"
 
 namespace r1 {
@@ -39,6 +40,8 @@ struct ScriptEngine::Sequence {
   std::vector<StreamEvent> undelivered;  // at most a token and a finish
   Usage usage;
   std::optional<ThoughtWatch> thought;
+  std::optional<RepetitionWatch> repetition;
+  TokenTimer timer;
   bool finished = false;  // its Finish is delivered or in `undelivered`
 };
 
@@ -74,6 +77,7 @@ Result<TokenStream> ScriptEngine::submit(GenerateRequest request) {
   sequence->channel = std::make_shared<TokenChannel>();
   sequence->channel->on_event = std::move(request.on_event);
   if (request.thought) sequence->thought.emplace(*std::move(request.thought));
+  if (request.repetition && script_.detects_repetition) sequence->repetition.emplace(*request.repetition);
   sequence->request = std::move(request);
   TokenStream stream(sequence->channel);
   submitted_.try_push(std::move(sequence));  // has room: n_unfinished_ saw to it
@@ -88,6 +92,9 @@ EngineStats ScriptEngine::stats() const {
   stats.prompt_tokens = prompt_tokens_;
   stats.cached_tokens = cached_tokens_;
   stats.completion_tokens = completion_tokens_;
+  stats.to_first_token = times_.to_first.counts();
+  stats.between_tokens = times_.between.counts();
+  stats.finished = times_.finished_counts();
   return stats;
 }
 
@@ -137,6 +144,7 @@ void ScriptEngine::admit(std::unique_ptr<Sequence> sequence) {
   if (sequence->answer != nullptr) {
     sequence->usage.cached_tokens = std::min(sequence->answer->cached_tokens, sequence->usage.prompt_tokens);
   }
+  sequence->channel->n_cached_tokens = sequence->usage.cached_tokens;
   prompt_tokens_ += sequence->usage.prompt_tokens;
   cached_tokens_ += sequence->usage.cached_tokens;
   ++n_running_;
@@ -237,9 +245,12 @@ void ScriptEngine::emit_token(Sequence& sequence, int id) {
   if (sequence.thought) sequence.thought->take(id);
   ++sequence.usage.completion_tokens;
   ++completion_tokens_;
+  sequence.timer.take(times_);
   const int n_tokens = sequence.usage.prompt_tokens + sequence.usage.completion_tokens;
   if (std::find(request.end_ids.begin(), request.end_ids.end(), id) != request.end_ids.end()) {
     finish(sequence, FinishReason::kStop);
+  } else if (sequence.repetition && sequence.repetition->take(id)) {
+    finish(sequence, FinishReason::kRepetition);
   } else if (sequence.usage.completion_tokens == request.max_tokens || n_tokens >= script_.context_length) {
     finish(sequence, FinishReason::kLength);
   } else {
@@ -251,6 +262,7 @@ void ScriptEngine::emit_token(Sequence& sequence, int id) {
 void ScriptEngine::finish(Sequence& sequence, FinishReason reason, std::string message) {
   if (sequence.finished) return;
   sequence.finished = true;
+  times_.count(reason);
   Finish end{reason, sequence.usage, {}};
   if (reason == FinishReason::kError) end.error = {ErrorCode::kInternal, std::move(message)};
   sequence.undelivered.push_back({std::nullopt, std::move(end)});

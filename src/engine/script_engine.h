@@ -16,6 +16,7 @@
 #include "base/bounded_queue.h"
 #include "engine/engine.h"
 #include "engine/script.h"
+#include "engine/token_times.h"
 
 namespace r1 {
 
@@ -51,6 +52,7 @@ class ScriptEngine final : public Engine {
   std::atomic<bool> closing_ = false;
   std::atomic<int> n_unfinished_ = 0, n_running_ = 0;
   std::atomic<std::int64_t> prompt_tokens_ = 0, cached_tokens_ = 0, completion_tokens_ = 0;
+  TokenTimes times_;
   // Below: the engine's thread only.
   std::deque<std::unique_ptr<Sequence>> waiting_;
   std::vector<std::unique_ptr<Sequence>> running_;

@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/repetition_watch.h"
 #include "engine/thought_watch.h"
 #include "engine/token_stream.h"
+#include "engine/token_times.h"
 #include "ops/kv_cache.h"
 
 namespace r1 {
@@ -26,6 +28,8 @@ struct Sequence {
   int max_tokens = 0;  // of the completion, at least 1
   std::vector<int> end_ids;
   std::optional<ThoughtWatch> thought;
+  std::optional<RepetitionWatch> repetition;
+  TokenTimer timer;
 
   std::shared_ptr<TokenChannel> channel;
   std::optional<StreamEvent> undelivered;  // the consumer's queue was full: not scheduled until this has gone

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -27,7 +28,8 @@ struct SampledToken {
   std::vector<TokenLogprob> top;  // best first, as many as asked for
 };
 
-enum class FinishReason { kStop, kLength, kCancelled, kError };
+enum class FinishReason { kStop, kLength, kCancelled, kError, kRepetition };
+inline constexpr std::size_t kFinishReasons = 5;
 
 struct Usage {
   int prompt_tokens = 0;      // cached ones among them
@@ -52,6 +54,7 @@ struct TokenChannel {
   static constexpr std::size_t kCapacity = 256;
   BoundedQueue<StreamEvent> events{kCapacity};
   std::atomic<bool> cancelled = false;
+  std::atomic<int> n_cached_tokens = 0;  // of the prompt; set before the first event
   std::function<void()>
       on_event;  // set before submission; called on the engine's thread after each event; must not block
 };
@@ -77,6 +80,9 @@ class TokenStream {
     if (auto event = channel_->events.pop()) return *std::move(event);
     return cancelled_finish();
   }
+
+  // Known before the Finish says it: for an answer that is given up.
+  int n_cached_tokens() const { return channel_->n_cached_tokens.load(std::memory_order_relaxed); }
 
   // The engine stops within one step and sends a Finish with kCancelled, unless it had already finished.
   void cancel() {

@@ -18,6 +18,7 @@ void append(AnswerPiece& whole, AnswerPiece& piece) {
   move_to(piece.thinking_tokens, whole.thinking_tokens);
   move_to(piece.answer_tokens, whole.answer_tokens);
   if (!piece.finish_reason.empty()) whole.finish_reason = piece.finish_reason;
+  if (!piece.finish_detail.empty()) whole.finish_detail = piece.finish_detail;
 }
 
 }  // namespace
@@ -60,7 +61,16 @@ HttpStream::Progress AnswerEvents::advance(std::string& out) {
   return Progress::kMore;
 }
 
-void AnswerEvents::interrupt(std::string& out) { append_event(out, error_body(503, "the server is stopping")); }
+// What was written so far counts, so the stream ends as a complete one does, with a reason of its own and the usage.
+void AnswerEvents::interrupt(std::string& out) {
+  const std::vector<AnswerPiece> pieces = generation_.give_up();
+  for (const AnswerPiece& piece : pieces) {
+    const bool carries_usage = &piece == &pieces.back() && !include_usage_;
+    wire_->piece(out, piece, carries_usage ? std::optional(generation_.usage()) : std::nullopt);
+  }
+  if (include_usage_) wire_->usage_only(out, generation_.usage());
+  append_event(out, "[DONE]");
+}
 
 WholeAnswer::WholeAnswer(Generation generation, std::unique_ptr<AnswerWire> wire, const CompletionRequest& request)
     : generation_(std::move(generation)), wire_(std::move(wire)), answers_(static_cast<std::size_t>(request.n)) {

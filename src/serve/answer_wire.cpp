@@ -43,12 +43,15 @@ void append_usage_or_null(std::string& out, const std::optional<UsageReport>& us
     out += "null";
 }
 
-void append_finish_reason(std::string& out, std::string_view reason) {
+void append_finish_reason(std::string& out, std::string_view reason, std::string_view detail) {
   out += R"(,"finish_reason":)";
   if (reason.empty())
     out += "null";
   else
     append_json_string(out, reason);
+  if (detail.empty()) return;
+  out += R"(,"finish_detail":)";
+  append_json_string(out, detail);
 }
 
 void append_logprob(std::string& out, float logprob) {
@@ -105,8 +108,9 @@ class Chunks : public AnswerWire {
     out += R"({"index":)";
     append_number(out, index);
   }
-  static void end_choice(std::string& out, std::string_view finish_reason, const std::optional<UsageReport>& usage) {
-    append_finish_reason(out, finish_reason);
+  static void end_choice(std::string& out, std::string_view finish_reason, const std::optional<UsageReport>& usage,
+                         std::string_view finish_detail = "") {
+    append_finish_reason(out, finish_reason, finish_detail);
     out += '}';
     end_chunk(out, usage);
   }
@@ -161,7 +165,7 @@ class ChatWire final : public Chunks {
     if (!piece.finish_reason.empty()) {
       begin_choice(out, piece.index);
       out += R"(,"delta":{"content":"","reasoning_content":null},"logprobs":null)";
-      end_choice(out, piece.finish_reason, usage);
+      end_choice(out, piece.finish_reason, usage, piece.finish_detail);
     }
   }
 
@@ -180,7 +184,7 @@ class ChatWire final : public Chunks {
         choices += "null";
       choices += R"(,"refusal":null})";
       append_logprobs(choices, &answer.answer_tokens, &answer.thinking_tokens);
-      append_finish_reason(choices, answer.finish_reason);
+      append_finish_reason(choices, answer.finish_reason, answer.finish_detail);
       choices += '}';
     }
     return body(choices, usage);
@@ -218,11 +222,15 @@ class TextWire final : public Chunks {
 
   void begin(std::string& out, int index) override {
     if (static_cast<std::size_t>(index) >= offsets_.size()) offsets_.resize(static_cast<std::size_t>(index) + 1, 0);
-    if (!options_.echoed.empty()) append_choice(out, index, options_.echoed, {}, "", std::nullopt);
+    if (options_.echoed.empty()) return;
+    AnswerPiece echoed;
+    echoed.index = index;
+    echoed.text.answer = options_.echoed;
+    append_choice(out, echoed, std::nullopt);
   }
 
   void piece(std::string& out, const AnswerPiece& piece, const std::optional<UsageReport>& usage) override {
-    append_choice(out, piece.index, piece.text.answer, piece.answer_tokens, piece.finish_reason, usage);
+    append_choice(out, piece, usage);
   }
 
   std::string whole(const std::vector<AnswerPiece>& answers, const UsageReport& usage) override {
@@ -234,22 +242,21 @@ class TextWire final : public Chunks {
       choices += R"(,"text":)";
       append_json_string(choices, options_.echoed + answer.text.answer);
       append_logprobs(choices, answer.answer_tokens, n_characters(options_.echoed));
-      append_finish_reason(choices, answer.finish_reason);
+      append_finish_reason(choices, answer.finish_reason, answer.finish_detail);
       choices += '}';
     }
     return body(choices, usage);
   }
 
  private:
-  void append_choice(std::string& out, int index, std::string_view text, const std::vector<TokenReport>& tokens,
-                     std::string_view finish_reason, const std::optional<UsageReport>& usage) {
-    begin_choice(out, index);
+  void append_choice(std::string& out, const AnswerPiece& piece, const std::optional<UsageReport>& usage) {
+    begin_choice(out, piece.index);
     out += R"(,"text":)";
-    append_json_string(out, text);
-    std::size_t& offset = offsets_[static_cast<std::size_t>(index)];
-    append_logprobs(out, tokens, offset);
-    offset += n_characters(text);
-    end_choice(out, finish_reason, usage);
+    append_json_string(out, piece.text.answer);
+    std::size_t& offset = offsets_[static_cast<std::size_t>(piece.index)];
+    append_logprobs(out, piece.answer_tokens, offset);
+    offset += n_characters(piece.text.answer);
+    end_choice(out, piece.finish_reason, usage, piece.finish_detail);
   }
 
   // OpenAI's older form: parallel arrays, and where in the text each token begins.

@@ -14,6 +14,7 @@
 #include "serve/answer_reply.h"
 #include "serve/answer_wire.h"
 #include "serve/generation.h"
+#include "serve/metrics.h"
 #include "serve/openapi.h"
 #include "serve/page.h"
 #include "serve/parameters.h"
@@ -105,6 +106,13 @@ Result<Prompt> text_prompt(const ServedModel& model, const CompletionRequest& re
   return prompt;
 }
 
+HttpResponse loading() {
+  HttpResponse response =
+      error_response(503, "the server is still loading; GET /ready says when it is done", "", "loading");
+  response.headers.push_back({"Retry-After", "5"});
+  return response;
+}
+
 OrderedJson model_json(const ServedModel& model, std::int64_t created_s) {
   return {{"id", model.name},
           {"object", "model"},
@@ -123,9 +131,30 @@ struct ApiServer::Call {
 
 ApiServer::ApiServer(std::vector<ServedModel> models, AccessOptions access)
     : models_(std::move(models)),
+      is_loaded_(!models_.empty()),
       access_(std::move(access)),
       started_s_(std::time(nullptr)),
       ids_(random_seed(), static_cast<std::uint64_t>(getpid())) {}
+
+void ApiServer::publish(std::vector<ServedModel> models) {
+  models_ = std::move(models);
+  is_loaded_.store(true);
+}
+
+std::span<const ServedModel> ApiServer::served() const {
+  return is_loaded_ ? std::span<const ServedModel>(models_) : std::span<const ServedModel>();
+}
+
+std::string_view ApiServer::state() const {
+  if (server_ != nullptr && server_->stopping()) return "stopping";
+  return is_loaded_ ? "ready" : "loading";
+}
+
+// What tells of the server, and the end of a thought: it makes the stop quicker.
+bool ApiServer::answers_while_stopping(const HttpRequest& request) const {
+  return request.path == "/ready" || request.path == "/health" || request.path == "/metrics" ||
+         request.path.ends_with("/chat/completions/control");
+}
 
 // The API's own paths are there bare, as DeepSeek's documents have them, under OpenAI's /v1, and under DeepSeek's
 // /beta.
@@ -139,9 +168,12 @@ const std::vector<ApiServer::Route>& ApiServer::routes() {
         {"GET", "/models/", &ApiServer::get_model},
     };
     std::vector<Route> table = {{"GET", "/health", &ApiServer::get_health},
+                                {"GET", "/ready", &ApiServer::get_ready},
+                                {"GET", "/metrics", &ApiServer::get_metrics},
                                 {"GET", "/openapi.json", &ApiServer::get_openapi}};
     for (const std::string prefix : {"", "/v1", "/beta"})
-      for (const Route& route : api) table.push_back({route.method, prefix + route.path, route.answer});
+      for (const Route& route : api)
+        table.push_back({route.method, prefix + route.path, route.answer, /*needs_models=*/true});
     for (const PageFile& file : page_files())
       table.push_back({"GET", std::string(file.path), &ApiServer::get_page_file});
     return table;
@@ -166,8 +198,10 @@ HttpReply ApiServer::dispatch(const Call& call) {
   for (const Route& route : routes()) {
     if (!matches(route.path, request.path)) continue;
     const bool is_get = route.method == "GET";
-    if (request.method == route.method || (is_get && request.method == "HEAD"))
+    if (request.method == route.method || (is_get && request.method == "HEAD")) {
+      if (route.needs_models && !is_loaded_) return loading();
       return (this->*route.answer)({request, call.waker, route.path});
+    }
     allowed += fmt::format("{}{}", is_get ? "GET, HEAD" : route.method, ", OPTIONS");
   }
   if (allowed.empty()) return error_response(404, fmt::format("there is no {} here", request.path), "", "not_found");
@@ -264,7 +298,7 @@ HttpReply ApiServer::generate(const Call& call, const ServedModel& model, const 
 
 HttpReply ApiServer::get_models(const Call& /*call*/) {
   OrderedJson list = OrderedJson::array();
-  for (const ServedModel& model : models_) list.push_back(model_json(model, started_s_));
+  for (const ServedModel& model : served()) list.push_back(model_json(model, started_s_));
   return json_response({{"object", "list"}, {"data", list}});
 }
 
@@ -278,7 +312,7 @@ HttpReply ApiServer::get_model(const Call& call) {
 
 HttpReply ApiServer::get_health(const Call& /*call*/) {
   OrderedJson models = OrderedJson::array();
-  for (const ServedModel& model : models_) {
+  for (const ServedModel& model : served()) {
     const EngineStats stats = model.engine->stats();
     models.push_back({{"id", model.name},
                       {"running", stats.n_running},
@@ -289,7 +323,8 @@ HttpReply ApiServer::get_health(const Call& /*call*/) {
                       {"kv_blocks_total", stats.kv_blocks_total},
                       {"kv_blocks_free", stats.kv_blocks_free}});
   }
-  OrderedJson body = {{"status", "ok"}, {"uptime_s", std::time(nullptr) - started_s_}, {"models", models}};
+  OrderedJson body = {
+      {"status", "ok"}, {"state", state()}, {"uptime_s", std::time(nullptr) - started_s_}, {"models", models}};
   if (server_ != nullptr) {
     const HttpServerStats stats = server_->stats();
     body["http"] = {{"connections", stats.n_connections},
@@ -299,6 +334,25 @@ HttpReply ApiServer::get_health(const Call& /*call*/) {
                     {"clients_gone", stats.clients_gone}};
   }
   return json_response(body);
+}
+
+// For balancers: only a server that takes new requests is ready; /health says ok as long as the process can.
+HttpReply ApiServer::get_ready(const Call& /*call*/) {
+  HttpResponse response = json_response({{"status", state()}});
+  if (state() == "ready") return response;
+  response.status = 503;
+  response.headers.push_back({"Retry-After", "5"});
+  return response;
+}
+
+HttpReply ApiServer::get_metrics(const Call& /*call*/) {
+  ServerCounts counts{.started_s = started_s_, .is_ready = state() == "ready"};
+  if (server_ != nullptr) counts.http = server_->stats();
+  HttpResponse response;
+  response.content_type = std::string(kMetricsContentType);
+  response.headers.push_back({"Cache-Control", "no-store"});
+  response.body = metrics_text(counts, served());
+  return response;
 }
 
 HttpReply ApiServer::get_openapi(const Call& /*call*/) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -20,9 +21,12 @@ namespace r1 {
 
 class ApiServer final : public HttpHandler {
  public:
-  explicit ApiServer(std::vector<ServedModel> models, AccessOptions access = {});  // at least one model
+  // Without models it is loading: it says so to whoever asks for one, until publish().
+  explicit ApiServer(std::vector<ServedModel> models, AccessOptions access = {});
+  void publish(std::vector<ServedModel> models);  // from any thread, once; at least one model
 
   HttpReply handle(const HttpRequest& request, const HttpWaker& waker) override;
+  bool answers_while_stopping(const HttpRequest& request) const override;
 
   // GET /health tells its counters too; null: not.
   void report_on(const HttpServer* server) { server_ = server; }
@@ -33,6 +37,7 @@ class ApiServer final : public HttpHandler {
     std::string_view method;
     std::string path;
     HttpReply (ApiServer::*answer)(const Call& call);
+    bool needs_models = false;
   };
   static const std::vector<Route>& routes();
 
@@ -43,16 +48,21 @@ class ApiServer final : public HttpHandler {
   HttpReply get_models(const Call& call);
   HttpReply get_model(const Call& call);
   HttpReply get_health(const Call& call);
+  HttpReply get_ready(const Call& call);
+  HttpReply get_metrics(const Call& call);
   HttpReply get_openapi(const Call& call);
   HttpReply get_page_file(const Call& call);
 
   const ServedModel* find_model(std::string_view name) const;
+  std::string_view state() const;  // "ready", "loading", "stopping"
+  std::span<const ServedModel> served() const;
   std::variant<const ServedModel*, ApiError> read_request(const Call& call, bool is_chat, CompletionRequest& request);
   HttpReply generate(const Call& call, const ServedModel& model, const CompletionRequest& request, const Prompt& prompt,
                      bool is_chat);
   std::string new_uuid();
 
-  const std::vector<ServedModel> models_;
+  std::vector<ServedModel> models_;  // not looked at before is_loaded_
+  std::atomic<bool> is_loaded_;
   const AccessOptions access_;
   const HttpServer* server_ = nullptr;
   const std::int64_t started_s_;

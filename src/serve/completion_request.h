@@ -26,6 +26,7 @@ struct CompletionRequest {
   bool logprobs = false;
   int n_top_logprobs = 0;
   bool echo = false;
+  bool detect_repetition = true;
   ThinkingMode thinking = ThinkingMode::kModelsOwn;
   int max_thinking_tokens = -1;  // -1: no limit but max_tokens
 };

@@ -49,6 +49,7 @@ Result<Generation> Generation::start(const ServedModel& model, const CompletionR
     GenerateRequest engine = engine_request(model, request, prompt, i);
     engine.on_event = on_event;
     engine.thought = thought_limit(model, request, prompt.answer_start);
+    if (request.detect_repetition) engine.repetition = RepetitionLimit{};
     if (engine.thought) engine.thought->end_now = generation.end_thinking_;
     R1_TRY(TokenStream tokens, model.engine->submit(std::move(engine)));
     AnswerStream text(*model.tokenizer, prompt.answer_start, request.stop);
@@ -98,26 +99,49 @@ void Generation::take_token(Answer& answer, const SampledToken& token, AnswerPie
 }
 
 void Generation::take_finish(Answer& answer, const Finish& finish, AnswerPiece& piece) {
-  const bool is_end = finish.reason == FinishReason::kStop || finish.reason == FinishReason::kLength;
+  const bool is_end = finish.reason != FinishReason::kCancelled && finish.reason != FinishReason::kError;
   if (!is_end && !answer.text.stopped()) {
     failure_ = finish.reason == FinishReason::kError ? finish.error
                                                      : Error{ErrorCode::kCancelled, "the generation was cancelled"};
     return;
   }
-  answer.finished = true;
-  --n_unfinished_;
   answer.usage.cached_tokens = finish.usage.cached_tokens;
   answer.usage.completion_tokens =
       answer.text.stopped() ? answer.text.completion_tokens() : finish.usage.completion_tokens;
+  take_rest(answer, piece);
+  const bool stopped = answer.text.stopped();
+  piece.finish_reason = stopped || finish.reason == FinishReason::kStop ? "stop" : "length";
+  if (!stopped && finish.reason == FinishReason::kRepetition) piece.finish_detail = "repetition";
+}
+
+void Generation::take_rest(Answer& answer, AnswerPiece& piece) {
+  answer.finished = true;
+  --n_unfinished_;
   const SplitText rest = answer.text.finish();
   piece.text.thinking += rest.thinking;
   piece.text.answer += rest.answer;
-  const bool stopped = answer.text.stopped();
-  if (!stopped) {
+  if (!answer.text.stopped()) {
     for (TokenReport& token : answer.thinking_tokens) piece.thinking_tokens.push_back(std::move(token));
     for (TokenReport& token : answer.answer_tokens) piece.answer_tokens.push_back(std::move(token));
   }
-  piece.finish_reason = stopped || finish.reason == FinishReason::kStop ? "stop" : "length";
+}
+
+// The reason is DeepSeek's word for an answer that was cut off for the service's sake.
+std::vector<AnswerPiece> Generation::give_up() {
+  std::vector<AnswerPiece> pieces;
+  for (std::size_t i = 0; i < answers_.size(); ++i) {
+    Answer& answer = answers_[i];
+    if (answer.finished) continue;
+    answer.tokens.cancel();
+    answer.usage.cached_tokens = answer.tokens.n_cached_tokens();
+    answer.usage.completion_tokens = answer.text.completion_tokens();
+    AnswerPiece& piece = pieces.emplace_back();
+    piece.index = static_cast<int>(i);
+    take_rest(answer, piece);
+    piece.finish_reason = "insufficient_system_resource";
+    piece.finish_detail = "server_stopping";
+  }
+  return pieces;
 }
 
 void Generation::report_token(Answer& answer, const SampledToken& token, bool is_thinking) const {

@@ -35,7 +35,8 @@ struct AnswerPiece {
   int index = 0;  // which of the n answers
   SplitText text;
   std::vector<TokenReport> thinking_tokens, answer_tokens;  // when logprobs were asked for
-  std::string_view finish_reason;                           // "stop", "length"; "" before the end
+  std::string_view finish_reason;                           // "stop", "length", …; "" before the end
+  std::string_view finish_detail;                           // what no finish_reason says; "": nothing
 };
 
 struct UsageReport {
@@ -54,6 +55,8 @@ class Generation {
 
   // The next piece, of whichever answer has one; nothing when there is none now, at the end, and after a failure.
   std::optional<AnswerPiece> next();
+  // Gives up what still runs; its last pieces, with what was held back. Then it is done.
+  std::vector<AnswerPiece> give_up();
   bool done() const { return n_unfinished_ == 0; }
   const std::optional<Error>& failure() const { return failure_; }
   UsageReport usage() const;  // complete when done
@@ -76,6 +79,7 @@ class Generation {
   std::optional<AnswerPiece> next_of(std::size_t index);
   void take_token(Answer& answer, const SampledToken& token, AnswerPiece& piece);
   void take_finish(Answer& answer, const Finish& finish, AnswerPiece& piece);
+  void take_rest(Answer& answer, AnswerPiece& piece);
   void report_token(Answer& answer, const SampledToken& token, bool is_thinking) const;
 
   const Tokenizer* tokenizer_;

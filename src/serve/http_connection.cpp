@@ -182,7 +182,7 @@ awaitable<void> HttpConnection::run(std::shared_ptr<HttpConnection> self) {
   all.live.insert(self.get());
   while (co_await self->serve_one()) self->first_request_ = false;
   all.live.erase(self.get());
-  if (all.live.empty()) all.drain_timer.cancel();
+  if (all.n_answering == 0) all.drain_timer.cancel();
   self->end_watch();
   self->end_deadline();
   error_code ignored;
@@ -207,7 +207,7 @@ awaitable<bool> HttpConnection::serve_one() {
 // Waits for the first byte of a request.
 awaitable<bool> HttpConnection::wait_for_request() {
   if (buffer_.size() > 0) co_return true;
-  if (all_.draining) co_return false;
+  if (all_.draining && !first_request_) co_return false;
   between_requests_ = true;
   start_deadline(first_request_ ? all_.options.header_timeout_ms : all_.options.idle_timeout_ms);
   const auto [failed] = co_await socket_.async_wait(asio::ip::tcp::socket::wait_read, kAwait);
@@ -272,7 +272,7 @@ awaitable<bool> HttpConnection::refuse(int status, std::string_view message) {
 }
 
 HttpReply HttpConnection::handle(const HttpRequest& request) const {
-  if (all_.draining) {
+  if (all_.draining && !all_.handler.answers_while_stopping(request)) {
     HttpResponse stopping = error_response(503, "the server is stopping");
     stopping.headers.push_back({"Retry-After", "5"});
     return stopping;
@@ -304,6 +304,7 @@ bool HttpConnection::keeps_alive(const Incoming& incoming) const {
 
 awaitable<bool> HttpConnection::send_response(const HttpResponse& response, const Incoming& incoming) {
   const bool keep_alive = keeps_alive(incoming);
+  ++all_.responses[static_cast<std::size_t>(response.status)];
   std::string out = head_of(response.status, response.content_type);
   for (const HttpHeader& header : response.headers) append_header(out, header.name, header.value);
   if (has_body(response.status)) append_header(out, "Content-Length", std::to_string(response.body.size()));
@@ -330,8 +331,10 @@ awaitable<bool> HttpConnection::send_deferred(std::unique_ptr<HttpDeferred> defe
     const bool woken = co_await wait_until(keep_alive_at);
     if (gone_) co_return false;
     if (woken) continue;
-    if (!head_sent && !co_await write(body_head("application/json", headers, incoming))) co_return false;
-    head_sent = true;
+    if (!std::exchange(head_sent, true)) {
+      ++all_.responses[200];
+      if (!co_await write(body_head("application/json", headers, incoming))) co_return false;
+    }
     begin_piece(piece);
     piece += '\n';
     if (!co_await write_piece(piece, Piece::kMiddle, incoming)) co_return false;
@@ -350,6 +353,7 @@ awaitable<bool> HttpConnection::send_deferred(std::unique_ptr<HttpDeferred> defe
 awaitable<bool> HttpConnection::send_stream(std::unique_ptr<HttpStream> stream, const Incoming& incoming) {
   using Progress = HttpStream::Progress;
   const Counted streaming(all_.n_streaming);
+  ++all_.responses[200];
   if (!co_await write(body_head("text/event-stream; charset=utf-8", stream->headers, incoming))) co_return false;
   std::string piece;
   Time keep_alive_at = after_ms(all_.options.keep_alive_ms);

@@ -5,6 +5,7 @@
 // bound), and the server stopping.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -36,11 +37,12 @@ struct HttpConnections {
   HttpHandler& handler;
   const HttpServerOptions options;
   std::unordered_set<HttpConnection*> live;
-  boost::asio::steady_timer drain_timer;  // cancelled when the last connection ends
+  boost::asio::steady_timer drain_timer;  // cancelled when the last answer ends
   std::int64_t bodies_bytes = 0;          // reserved for bodies that are being received or answered
   std::atomic<bool> draining = false;
   std::atomic<int> n_connections = 0, n_answering = 0, n_streaming = 0;
   std::atomic<std::int64_t> requests = 0, clients_gone = 0;
+  std::array<std::atomic<std::int64_t>, 600> responses{};  // by status
 };
 
 class HttpConnection : public std::enable_shared_from_this<HttpConnection> {

@@ -78,6 +78,8 @@ class HttpHandler {
   virtual ~HttpHandler() = default;
   // On the io thread; must not block.
   virtual HttpReply handle(const HttpRequest& request, const HttpWaker& waker) = 0;
+  // What is still handled while the server stops; everything else gets a 503 then.
+  virtual bool answers_while_stopping(const HttpRequest& /*request*/) const { return false; }
 };
 
 // The error body that OpenAI's and DeepSeek's clients read. `param` and `code` may be "": null.

@@ -116,6 +116,7 @@ awaitable<void> HttpServer::Impl::accept_clients() {
 
 // One try: who can't take these bytes at once gets a closed connection, which says the same.
 void HttpServer::Impl::turn_away(tcp::socket socket) {
+  ++all.responses[503];
   const std::string body = error_body(503, "too many connections");
   const std::string text = fmt::format(
       "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: {}\r\nRetry-After: 1\r\n"
@@ -142,20 +143,20 @@ void HttpServer::Impl::begin_stop() {
     return;
   }
   all.draining = true;
-  error_code ignored;
-  acceptor.close(ignored);
   for (HttpConnection* connection : all.live) connection->close_if_idle();
   asio::co_spawn(*io, drain(), asio::detached);
 }
 
-// Ends when the last connection has; then nothing is left that would keep run() from returning.
+// Ends when the last answer has; then nothing is left that would keep run() from returning. Clients are accepted until
+// then: a closed port would not tell a balancer in front of us from a dead server.
 awaitable<void> HttpServer::Impl::drain() {
-  if (!all.live.empty() && !must_hurry) {
+  if (all.n_answering > 0 && !must_hurry) {
     all.drain_timer.expires_after(std::chrono::milliseconds(all.options.drain_ms));
     co_await all.drain_timer.async_wait(kAwait);
   }
-  for (HttpConnection* connection : all.live) connection->interrupt();
   error_code ignored;
+  acceptor.close(ignored);
+  for (HttpConnection* connection : all.live) connection->interrupt();
   signals.cancel(ignored);
 }
 
@@ -197,7 +198,10 @@ bool HttpServer::stopping() const { return impl_->all.draining; }
 
 HttpServerStats HttpServer::stats() const {
   const HttpConnections& all = impl_->all;
-  return {all.n_connections, all.n_answering, all.n_streaming, all.requests, all.clients_gone};
+  HttpServerStats stats{all.n_connections, all.n_answering, all.n_streaming, all.requests, all.clients_gone, {}};
+  for (std::size_t status = 0; status < all.responses.size(); ++status)
+    if (all.responses[status] > 0) stats.responses[static_cast<int>(status)] = all.responses[status];
+  return stats;
 }
 
 }  // namespace r1

@@ -5,10 +5,12 @@
 //
 // Limits: sizes of header and body, time for each of them, time a client may take to accept what it is sent, number of
 // connections. A client that goes away is noticed while it waits, streaming or not. Stopping is in two steps: answers
-// under way may finish within drain_ms, then (or at a second stop) they are interrupted.
+// under way may finish within drain_ms, then (or at a second stop) they are interrupted. Until the last has ended, new
+// requests are told 503, but for those the handler answers all the same: whether the server is ready, say.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -29,13 +31,14 @@ struct HttpServerOptions {
   int idle_timeout_ms = 75'000;  // between requests
   int write_timeout_ms = 30'000;
   int keep_alive_ms = 8'000;  // silence in an answer under way before a comment or a blank line is sent
-  int drain_ms = 5'000;
+  int drain_ms = 30'000;
   bool stops_on_signals = false;  // SIGINT and SIGTERM
 };
 
 struct HttpServerStats {
   int n_connections = 0, n_answering = 0, n_streaming = 0;
   std::int64_t requests = 0, clients_gone = 0;  // since the start; gone: before their answer was complete
+  std::map<int, std::int64_t> responses;        // by status, those of at least one; a stream counts when it begins
 };
 
 class HttpServer {

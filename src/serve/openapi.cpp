@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/json.h"
 #include "serve/http_message.h"
+#include "serve/metrics.h"
 #include "serve/openapi_schemas.h"
 #include "serve/page.h"
 #include "serve/parameters.h"
@@ -36,6 +37,9 @@ constexpr std::array kOperations = {
     Operation{"GET", "/models", "listModels", "List what is served", "", "ModelList"},
     Operation{"GET", "/models/", "retrieveModel", "Describe one model", "", "Model"},
     Operation{"GET", "/health", "getHealth", "What runs and waits; answers as long as the process lives", "", "Health"},
+    Operation{"GET", "/ready", "getReady", "Whether new requests are answered: 503 while loading or stopping", "",
+              "Ready"},
+    Operation{"GET", "/metrics", "getMetrics", "Counters in Prometheus' text format", "", "", "", kMetricsContentType},
     Operation{"GET", "/openapi.json", "getOpenapi", "This document", "", "Document"},
 };
 

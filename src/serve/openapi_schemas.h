@@ -28,7 +28,9 @@ inline constexpr std::string_view kAnswers = R"({
       "reasoning_tokens": {"type": "integer", "minimum": 0}}},
     "prompt_cache_hit_tokens": {"type": "integer", "minimum": 0},
     "prompt_cache_miss_tokens": {"type": "integer", "minimum": 0}}},
-"FinishReason": {"type": "string", "enum": ["stop", "length"]},
+"FinishReason": {"type": "string", "enum": ["stop", "length", "insufficient_system_resource"]},
+"FinishDetail": {"type": "string", "enum": ["repetition", "server_stopping"],
+  "description": "beside length: the answer repeated itself; beside insufficient_system_resource: the server stopped"},
 "TokenLogprob": {"type": "object", "required": ["token", "logprob", "bytes"], "properties": {
   "token": {"type": "string"}, "logprob": {"type": "number"},
   "bytes": {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 255}},
@@ -57,7 +59,8 @@ inline constexpr std::string_view kAnswers = R"({
           "role": {"const": "assistant"}, "content": {"type": ["string", "null"]},
           "reasoning_content": {"type": ["string", "null"]}, "refusal": {"type": "null"}}},
         "logprobs": {"$ref": "#/components/schemas/ChatLogprobs"},
-        "finish_reason": {"$ref": "#/components/schemas/FinishReason"}}}},
+        "finish_reason": {"$ref": "#/components/schemas/FinishReason"},
+        "finish_detail": {"$ref": "#/components/schemas/FinishDetail"}}}},
     "usage": {"$ref": "#/components/schemas/Usage"}}},
 "ChatCompletionChunk": {"type": "object",
   "required": ["id", "object", "created", "model", "system_fingerprint", "choices", "usage"],
@@ -72,7 +75,8 @@ inline constexpr std::string_view kAnswers = R"({
           "role": {"const": "assistant"}, "content": {"type": ["string", "null"]},
           "reasoning_content": {"type": ["string", "null"]}}},
         "logprobs": {"$ref": "#/components/schemas/ChatLogprobs"},
-        "finish_reason": {"anyOf": [{"$ref": "#/components/schemas/FinishReason"}, {"type": "null"}]}}}},
+        "finish_reason": {"anyOf": [{"$ref": "#/components/schemas/FinishReason"}, {"type": "null"}]},
+        "finish_detail": {"$ref": "#/components/schemas/FinishDetail"}}}},
     "usage": {"anyOf": [{"$ref": "#/components/schemas/Usage"}, {"type": "null"}]}}},
 "TextCompletion": {"type": "object",
   "required": ["id", "object", "created", "model", "system_fingerprint", "choices", "usage"],
@@ -85,7 +89,8 @@ inline constexpr std::string_view kAnswers = R"({
         "index": {"type": "integer", "minimum": 0}, "text": {"type": "string"},
         "logprobs": {"$ref": "#/components/schemas/TextLogprobs"},
         "finish_reason": {"description": "null in the chunks of a stream before the last",
-          "anyOf": [{"$ref": "#/components/schemas/FinishReason"}, {"type": "null"}]}}}},
+          "anyOf": [{"$ref": "#/components/schemas/FinishReason"}, {"type": "null"}]},
+        "finish_detail": {"$ref": "#/components/schemas/FinishDetail"}}}},
     "usage": {"anyOf": [{"$ref": "#/components/schemas/Usage"}, {"type": "null"}]}}},
 "Control": {"type": "object", "required": ["id", "action"], "properties": {
   "id": {"type": "string", "description": "of an answer that is being written"},
@@ -95,8 +100,10 @@ inline constexpr std::string_view kAnswers = R"({
   "owned_by": {"type": "string"}, "context_length": {"type": "integer", "minimum": 1}}},
 "ModelList": {"type": "object", "required": ["object", "data"], "properties": {
   "object": {"const": "list"}, "data": {"type": "array", "items": {"$ref": "#/components/schemas/Model"}}}},
-"Health": {"type": "object", "required": ["status", "uptime_s", "models"], "properties": {
-  "status": {"type": "string"}, "uptime_s": {"type": "integer"},
+"Ready": {"type": "object", "required": ["status"], "properties": {
+  "status": {"type": "string", "enum": ["ready", "loading", "stopping"]}}},
+"Health": {"type": "object", "required": ["status", "state", "uptime_s", "models"], "properties": {
+  "status": {"const": "ok"}, "state": {"type": "string", "enum": ["ready", "loading", "stopping"]}, "uptime_s": {"type": "integer"},
   "models": {"type": "array", "items": {"type": "object", "required": ["id", "running", "waiting"],
              "properties": {"id": {"type": "string"}}, "additionalProperties": {"type": "integer"}}},
   "http": {"type": "object", "additionalProperties": {"type": "integer"}}}}

@@ -283,6 +283,9 @@ constexpr Parameter kLogitBias = {"logit_bias",
                                   false,
                                   schema::kLogitBias};
 
+constexpr Parameter kDetectRepetition = {"detect_repetition", [](Request& r) -> bool& { return r.detect_repetition; },
+                                         0, 0, "end an answer that repeats itself without end; absent: true"};
+
 constexpr std::array kChatParameters = {
     kModel,
     Parameter{"messages", Parameter::Read(read_messages), 0, 0, "the conversation, oldest first", true,
@@ -303,6 +306,7 @@ constexpr std::array kChatParameters = {
     kFrequency,
     kRepetition,
     kLogitBias,
+    kDetectRepetition,
     Parameter{"logprobs", [](Request& r) -> bool& { return r.logprobs; }, 0, 0,
               "report the log-probability of every token, of thinking and answer"},
     Parameter{"top_logprobs", [](Request& r) -> int& { return r.n_top_logprobs; }, 0, 20,
@@ -338,6 +342,7 @@ constexpr std::array kTextParameters = {
     kFrequency,
     kRepetition,
     kLogitBias,
+    kDetectRepetition,
     Parameter{"logprobs", Parameter::Read(read_text_logprobs), 0, 0,
               "report log-probabilities, with so many alternatives for each token (0 to 20)", false,
               schema::kTextLogprobs},

@@ -36,12 +36,12 @@ export function isStored(name) {
   return JSON.parse(r1("list", "--json")).some((model) => model.name === name && model.type !== "unfinished");
 }
 
-// {url, stop(), health(), rss_kb(), n_files()}. stop() expects the server to end by itself, with status 0: under a
+// {url, signal(), stop(), health(), rss_kb(), n_files()}. stop() expects the server to end by itself, with status 0: under a
 // sanitizer that is also its report of leaks.
 export async function serve(...args) {
   // What a sanitizer keeps of freed memory would look like a leak.
-  const env = { ASAN_OPTIONS: "quarantine_size_mb=4:thread_local_quarantine_size_kb=64", ...process.env };
-  const child = spawn(R1, ["serve", "--port", "0", ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const env = { R1_DRAIN_SECONDS: "5", ASAN_OPTIONS: "quarantine_size_mb=4:thread_local_quarantine_size_kb=64", ...process.env };
+  const child = spawn(R1, ["serve", ...(args.includes("--port") ? [] : ["--port", "0"]), ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   const ended = new Promise((resolve) => child.on("exit", (code, signal) => resolve(code ?? signal)));
   process.on("exit", () => child.kill("SIGKILL"));
@@ -59,6 +59,7 @@ export async function serve(...args) {
     health: async () => (await fetch(`${url}/health`)).json(),
     rss_kb: () => status("VmRSS"),
     n_files: () => readdirSync(`/proc/${child.pid}/fd`).length,
+    signal: (name) => child.kill(name),
     async stop(signal = "SIGINT") {
       child.kill(signal);
       const code = await ended;

@@ -1,0 +1,10 @@
+// clock.h: time that only goes forward, for measuring.
+#pragma once
+
+#include <cstdint>
+
+namespace r1 {
+
+std::int64_t monotonic_ns();  // since some moment before the program began
+
+}  // namespace r1
