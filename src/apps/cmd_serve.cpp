@@ -11,6 +11,7 @@
 #include "apps/commands.h"
 #include "apps/loaded_model.h"
 #include "apps/standard_streams.h"
+#include "base/log.h"
 #include "serve/api_server.h"
 #include "serve/http_server.h"
 #include "serve/script_model.h"
@@ -20,7 +21,7 @@ namespace {
 
 struct Options {
   std::vector<std::string> models;
-  std::string engine = "model", name;
+  std::string engine = "model", name, log_format = "text";
   bool insecure = false;
   EngineFlags flags;
   HttpServerOptions http;
@@ -33,6 +34,14 @@ struct Served {
   std::unique_ptr<ScriptModel> script;
   std::vector<ServedModel> models;
 };
+
+// To whoever started the server; where logs are for programs, as one of their lines.
+void say(const Options& options, std::string_view what, const std::string& whom) {
+  if (options.log_format == "json")
+    log_info(what, {{"what", std::string_view(whom)}});
+  else
+    std::fprintf(stderr, "r1: %s %s\n", std::string(what).c_str(), on_one_line(whom).c_str());
+}
 
 constexpr std::string_view kScriptPrefix = "script:";
 
@@ -49,7 +58,7 @@ Status load_models(const Options& options, Served& served) {
                  "which model? `r1 list` shows those in the store; --engine script:FILE needs none"};
   }
   for (const std::string& model : options.models) {
-    std::fprintf(stderr, "r1: loading %s\n", on_one_line(model).c_str());
+    say(options, "loading", model);
     R1_TRY(std::unique_ptr<LoadedModel> loaded, LoadedModel::load(model, options.flags));
     served.models.push_back({.name = loaded->name(),
                              .engine = &loaded->engine(),
@@ -75,12 +84,13 @@ Status name_models(const Options& options, Served& served) {
   return {};
 }
 
-void announce(const Served& served, const std::string& host, int port) {
+void announce(const Options& options, const Served& served, int port) {
+  const std::string& host = options.http.host;
   std::string names;
   for (const ServedModel& model : served.models) names += (names.empty() ? "" : ", ") + model.name;
   const bool is_ipv6 = host.find(':') != std::string::npos;
-  std::fprintf(stderr, is_ipv6 ? "r1: serving %s on http://[%s]:%d\n" : "r1: serving %s on http://%s:%d\n",
-               on_one_line(names).c_str(), host.c_str(), port);
+  say(options, "serving",
+      fmt::format(fmt::runtime(is_ipv6 ? "{} on http://[{}]:{}" : "{} on http://{}:{}"), names, host, port));
 }
 
 // The port is taken first: /ready tells how far the loading is, and a port in use is reported before minutes of it.
@@ -91,6 +101,7 @@ Status serve(const Options& options) {
                              "keys yet; --insecure-no-auth says that this is meant",
                              options.http.host)};
   }
+  if (options.log_format == "json") set_log_format(LogFormat::kJson);
   Served served;
   const bool is_script = options.engine.starts_with(kScriptPrefix);
   if (!is_script && options.engine != "model")
@@ -105,7 +116,7 @@ Status serve(const Options& options) {
     if (loaded.ok()) loaded = name_models(options, served);
     if (!loaded.ok() || server->stopping()) return server->stop();
     api.publish(served.models);
-    announce(served, options.http.host, port);
+    announce(options, served, port);
   });
   server->run();
   loading.join();
@@ -133,6 +144,12 @@ void add_serve(CLI::App& app, Action& action) {
           "after SIGTERM or Ctrl-C answers may go on for so long; a second one ends them at once")
       ->check(CLI::Range(0.0, 86400.0))
       ->default_str("30");
+  command
+      ->add_option("--log-format", options->log_format,
+                   "text, or json: an object a line, with one for each request (docs/api.md)")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  command->add_flag("--log-requests", options->http.logs_requests, "log each request in the text format too");
   command->add_flag("--insecure-no-auth", options->insecure, "listen also where others can reach it, without keys");
   command->add_option("--allow-host", options->access.hosts, "a host name under which the server may be addressed")
       ->allow_extra_args(false);
@@ -141,7 +158,10 @@ void add_serve(CLI::App& app, Action& action) {
   options->flags.add_to(*command);
   options->flags.add_context_to(*command);
   options->flags.add_parallel_to(*command);
-  command->callback([options, &action] { action = [options] { return serve(*options); }; });
+  command->callback([options, &action] {
+    options->http.logs_requests |= options->log_format == "json";
+    action = [options] { return serve(*options); };
+  });
 }
 
 }  // namespace r1

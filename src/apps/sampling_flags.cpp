@@ -1,9 +1,10 @@
 // sampling_flags.cpp: names, ranges, and the seed nobody gave.
 #include "apps/sampling_flags.h"
 
-#include <random>
 
 #include <CLI/CLI.hpp>
+
+#include "base/rng.h"
 
 #include "apps/number_between.h"
 
@@ -28,11 +29,6 @@ SamplingParams SamplingFlags::over(SamplingParams params) const {
   params.repetition_penalty = repetition_penalty.value_or(params.repetition_penalty);
   params.seed = seed ? *seed : random_seed();
   return params;
-}
-
-std::uint64_t random_seed() {
-  std::random_device device;
-  return std::uint64_t{device()} << 32 | device();
 }
 
 }  // namespace r1

@@ -21,6 +21,4 @@ struct SamplingFlags {
   SamplingParams over(SamplingParams params) const;  // what was given, over a model's defaults
 };
 
-std::uint64_t random_seed();
-
 }  // namespace r1

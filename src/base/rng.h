@@ -11,6 +11,8 @@ namespace r1 {
 // Four 32-bit words for one counter and key.
 std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key);
 
+std::uint64_t random_seed();  // from the system; another each time
+
 class Rng {
  public:
   Rng(std::uint64_t seed, std::uint64_t stream) : seed_(seed), stream_(stream) {}

@@ -57,7 +57,9 @@ std::optional<HttpResponse> check_access(const HttpRequest& request, const Acces
 std::vector<HttpHeader> cors_headers(const HttpRequest& request, const AccessOptions& options) {
   const std::string_view origin = request.header("Origin");
   if (origin.empty() || !contains(options.origins, origin)) return {};
-  std::vector<HttpHeader> headers = {{"Access-Control-Allow-Origin", std::string(origin)}, {"Vary", "Origin"}};
+  std::vector<HttpHeader> headers = {{"Access-Control-Allow-Origin", std::string(origin)},
+                                     {"Vary", "Origin"},
+                                     {"Access-Control-Expose-Headers", "X-Request-Id"}};
   if (request.method == "OPTIONS") {
     headers.push_back({"Access-Control-Allow-Methods", "GET, POST, OPTIONS"});
     headers.push_back({"Access-Control-Allow-Headers", std::string(request.header("Access-Control-Request-Headers"))});

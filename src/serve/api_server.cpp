@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <ctime>
-#include <random>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -30,11 +29,6 @@ constexpr int kTextMaxTokens = 16;
 constexpr std::string_view kContentSecurityPolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
-
-std::uint64_t random_seed() {
-  std::random_device device;
-  return std::uint64_t{device()} << 32 | device();
-}
 
 HttpResponse refusal(const ApiError& error) {
   return error_response(error.status, error.message, error.param, error.code);
@@ -148,6 +142,12 @@ std::span<const ServedModel> ApiServer::served() const {
 std::string_view ApiServer::state() const {
   if (server_ != nullptr && server_->stopping()) return "stopping";
   return is_loaded_ ? "ready" : "loading";
+}
+
+std::string_view ApiServer::route_of(const HttpRequest& request) const {
+  for (const Route& route : routes())
+    if (matches(route.path, request.path)) return route.path;
+  return {};
 }
 
 // What tells of the server, and the end of a thought: it makes the stop quicker.

@@ -26,6 +26,7 @@ class ApiServer final : public HttpHandler {
   void publish(std::vector<ServedModel> models);  // from any thread, once; at least one model
 
   HttpReply handle(const HttpRequest& request, const HttpWaker& waker) override;
+  std::string_view route_of(const HttpRequest& request) const override;
   bool answers_while_stopping(const HttpRequest& request) const override;
 
   // GET /health tells its counters too; null: not.

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <ctime>
 #include <exception>
+#include <typeinfo>
 
 #include <fmt/format.h>
 #include <boost/asio/as_tuple.hpp>
@@ -21,6 +22,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 // GCC 12 takes the two sides of Asio's coroutine frame allocation for a mismatch when it inlines only one of them.
@@ -86,13 +88,21 @@ void append_header(std::string& out, std::string_view name, std::string_view val
 
 bool has_body(int status) { return status != 204 && status != 304; }
 
-std::string head_of(int status, std::string_view content_type) {
+std::string head_of(int status, std::string_view content_type, std::string_view request_id) {
   std::string head = fmt::format("HTTP/1.1 {} {}\r\n", status, http_reason(status));
   append_header(head, "Date", http_date());
   append_header(head, "Server", "r1");
+  append_header(head, "X-Request-Id", request_id);
   append_header(head, "X-Content-Type-Options", "nosniff");
   if (has_body(status)) append_header(head, "Content-Type", content_type);
   return head;
+}
+
+// Anything else a client may have made up.
+std::string_view loggable_method(std::string_view method) {
+  for (const std::string_view known : {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+    if (method == known) return known;
+  return "other";
 }
 
 // The bytes are at fault, not the line: the parser's own errors, but for those that say the client had gone.
@@ -193,15 +203,33 @@ awaitable<void> HttpConnection::run(std::shared_ptr<HttpConnection> self) {
 awaitable<bool> HttpConnection::serve_one() {
   if (!co_await wait_for_request()) co_return false;
   Incoming incoming(all_.bodies_bytes);
+  request_id_ = fmt::format("req-{:016x}{:016x}", all_.request_ids.bits(), all_.request_ids.bits());
+  status_ = 0;
+  received_at_ns_ = monotonic_ns();
   if (!co_await receive(incoming)) co_return false;
   ++all_.requests;
   const Counted answering(all_.n_answering);
+  const std::string_view method = loggable_method(incoming.request.method);
+  const std::string_view route = all_.handler.route_of(incoming.request);
   HttpReply reply = handle(incoming.request);
   // What the handler wanted to keep it has kept; a stream that lives for minutes shall not hold its request.
   incoming.request = HttpRequest{};
   incoming.reserved.reserve(-incoming.reserved.bytes);
   if (buffer_.size() == 0) buffer_ = {};
-  co_return co_await answer(std::move(reply), incoming);
+  const bool keep_alive = co_await answer(std::move(reply), incoming);
+  log_answer(method, route);
+  co_return keep_alive;
+}
+
+// Nothing here comes from the client but an id of harmless letters.
+void HttpConnection::log_answer(std::string_view method, std::string_view route) const {
+  if (!all_.options.logs_requests) return;
+  log_info("answered", {{"request_id", std::string_view(request_id_)},
+                        {"method", method},
+                        {"path", route.empty() ? std::string_view("unknown") : route},
+                        {"status", std::int64_t{status_}},
+                        {"duration_ms", (monotonic_ns() - received_at_ns_) / 1'000'000},
+                        {"client_gone", gone_}});
 }
 
 // Waits for the first byte of a request.
@@ -259,6 +287,8 @@ awaitable<bool> HttpConnection::receive(Incoming& incoming) {
   incoming.keep_alive = parser.get().keep_alive() && incoming.can_chunk;
   incoming.request = to_request(parser);
   incoming.is_head = incoming.request.method == "HEAD";
+  if (const std::string_view id = incoming.request.header("X-Request-Id"); is_sane_request_id(id)) request_id_ = id;
+  incoming.request.id = request_id_;
   co_return !interrupted_;
 }
 
@@ -267,6 +297,7 @@ awaitable<bool> HttpConnection::refuse(int status, std::string_view message) {
   const Incoming unread(all_.bodies_bytes);
   const HttpResponse response = error_response(status, message);
   co_await send_response(response, unread);
+  log_answer("unread", "");
   co_await linger();
   co_return false;
 }
@@ -280,7 +311,10 @@ HttpReply HttpConnection::handle(const HttpRequest& request) const {
   try {
     return all_.handler.handle(request, HttpWaker(target_));
   } catch (const std::exception& problem) {
-    log_error(fmt::format("{} {}: {}", request.method, request.path, problem.what()));
+    // Not what it says: that may quote the request.
+    log_error("the request could not be handled", {{"request_id", std::string_view(request.id)},
+                                                   {"path", all_.handler.route_of(request)},
+                                                   {"exception", std::string_view(typeid(problem).name())}});
     return error_response(500, "the request could not be handled");
   }
 }
@@ -302,15 +336,23 @@ bool HttpConnection::keeps_alive(const Incoming& incoming) const {
   return incoming.keep_alive && !all_.draining && !interrupted_;
 }
 
+void HttpConnection::begin_head(int status) {
+  status_ = status;
+  ++all_.responses[static_cast<std::size_t>(status)];
+}
+
 awaitable<bool> HttpConnection::send_response(const HttpResponse& response, const Incoming& incoming) {
   const bool keep_alive = keeps_alive(incoming);
-  ++all_.responses[static_cast<std::size_t>(response.status)];
-  std::string out = head_of(response.status, response.content_type);
+  begin_head(response.status);
+  const bool is_error = response.status >= 400 && response.content_type == "application/json";
+  const std::string body = is_error ? with_request_id(response.body, request_id_) : std::string();
+  const std::string_view sent = is_error ? body : response.body;
+  std::string out = head_of(response.status, response.content_type, request_id_);
   for (const HttpHeader& header : response.headers) append_header(out, header.name, header.value);
-  if (has_body(response.status)) append_header(out, "Content-Length", std::to_string(response.body.size()));
+  if (has_body(response.status)) append_header(out, "Content-Length", std::to_string(sent.size()));
   append_header(out, "Connection", keep_alive ? "keep-alive" : "close");
   out += "\r\n";
-  if (!incoming.is_head && has_body(response.status)) out += response.body;
+  if (!incoming.is_head && has_body(response.status)) out += sent;
   const bool delivered = co_await write(out);
   co_return (delivered && keep_alive);
 }
@@ -332,7 +374,7 @@ awaitable<bool> HttpConnection::send_deferred(std::unique_ptr<HttpDeferred> defe
     if (gone_) co_return false;
     if (woken) continue;
     if (!std::exchange(head_sent, true)) {
-      ++all_.responses[200];
+      begin_head(200);
       if (!co_await write(body_head("application/json", headers, incoming))) co_return false;
     }
     begin_piece(piece);
@@ -353,7 +395,7 @@ awaitable<bool> HttpConnection::send_deferred(std::unique_ptr<HttpDeferred> defe
 awaitable<bool> HttpConnection::send_stream(std::unique_ptr<HttpStream> stream, const Incoming& incoming) {
   using Progress = HttpStream::Progress;
   const Counted streaming(all_.n_streaming);
-  ++all_.responses[200];
+  begin_head(200);
   if (!co_await write(body_head("text/event-stream; charset=utf-8", stream->headers, incoming))) co_return false;
   std::string piece;
   Time keep_alive_at = after_ms(all_.options.keep_alive_ms);
@@ -387,7 +429,7 @@ awaitable<bool> HttpConnection::send_stream(std::unique_ptr<HttpStream> stream, 
 // The header of a body whose length is not known yet.
 std::string HttpConnection::body_head(std::string_view content_type, const std::vector<HttpHeader>& headers,
                                       const Incoming& incoming) const {
-  std::string head = head_of(200, content_type);
+  std::string head = head_of(200, content_type, request_id_);
   for (const HttpHeader& header : headers) append_header(head, header.name, header.value);
   append_header(head, "Cache-Control", "no-cache, no-transform");
   append_header(head, "X-Accel-Buffering", "no");  // nginx would hold events back

@@ -21,6 +21,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 
+#include "base/rng.h"
 #include "serve/http_message.h"
 #include "serve/http_server.h"
 
@@ -31,7 +32,7 @@ class HttpConnection;
 // What the connections of one server share.
 struct HttpConnections {
   HttpConnections(std::shared_ptr<boost::asio::io_context> loop, HttpHandler& answers, const HttpServerOptions& limits)
-      : io(std::move(loop)), handler(answers), options(limits), drain_timer(*io) {}
+      : io(std::move(loop)), handler(answers), options(limits), drain_timer(*io), request_ids(random_seed(), 0) {}
 
   std::shared_ptr<boost::asio::io_context> io;
   HttpHandler& handler;
@@ -39,6 +40,7 @@ struct HttpConnections {
   std::unordered_set<HttpConnection*> live;
   boost::asio::steady_timer drain_timer;  // cancelled when the last answer ends
   std::int64_t bodies_bytes = 0;          // reserved for bodies that are being received or answered
+  Rng request_ids;
   std::atomic<bool> draining = false;
   std::atomic<int> n_connections = 0, n_answering = 0, n_streaming = 0;
   std::atomic<std::int64_t> requests = 0, clients_gone = 0;
@@ -78,6 +80,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   boost::asio::awaitable<void> linger();  // lets the client read our refusal before its unread bytes reset the line
 
   HttpReply handle(const HttpRequest& request) const;
+  void begin_head(int status);
+  void log_answer(std::string_view method, std::string_view route) const;
   bool keeps_alive(const Incoming& incoming) const;
   void start_deadline(int timeout_ms);  // cancels what the socket does when time is up
   void end_deadline();
@@ -92,6 +96,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   boost::beast::flat_buffer buffer_;  // bytes received, not yet parsed
   boost::asio::steady_timer wake_timer_, deadline_;
   std::shared_ptr<HttpWaker::Target> target_;
+  std::string request_id_;              // of the request at hand
+  int status_ = 0;                      // it was answered with; 0: not yet
+  std::int64_t received_at_ns_ = 0;     // its header
   int deadline_id_ = 0, watch_id_ = 0;  // a handler of an older deadline or watch has nothing to say any more
   bool between_requests_ = true, first_request_ = true;
   bool woken_ = false, gone_ = false, interrupted_ = false, timed_out_ = false;

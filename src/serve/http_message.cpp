@@ -58,6 +58,23 @@ HttpResponse error_response(int status, std::string_view message, std::string_vi
   return response;
 }
 
+std::string with_request_id(std::string error_json, std::string_view id) {
+  if (!error_json.starts_with(R"({"error":)") || id.empty()) return error_json;
+  error_json.back() = ',';
+  error_json += R"("request_id":)";
+  append_json_string(error_json, id);
+  error_json += '}';
+  return error_json;
+}
+
+bool is_sane_request_id(std::string_view id) {
+  const auto is_sane = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
+  };
+  return !id.empty() && id.size() <= 128 && std::all_of(id.begin(), id.end(), is_sane);
+}
+
 std::string_view http_reason(int status) {
   switch (status) {
     case 200:

@@ -26,6 +26,7 @@ struct HttpRequest {
   std::string version;  // "1.1"
   std::vector<HttpHeader> headers;
   std::string body;
+  std::string id;  // the client's X-Request-Id if it is a sane one, else made; in the reply's header, errors and logs
 
   std::string_view header(std::string_view name) const;  // the first of that name in any case; "" when absent
 };
@@ -78,6 +79,8 @@ class HttpHandler {
   virtual ~HttpHandler() = default;
   // On the io thread; must not block.
   virtual HttpReply handle(const HttpRequest& request, const HttpWaker& waker) = 0;
+  // The path as the log may show it: a route, not what a client made up. "": none of ours.
+  virtual std::string_view route_of(const HttpRequest& /*request*/) const { return {}; }
   // What is still handled while the server stops; everything else gets a 503 then.
   virtual bool answers_while_stopping(const HttpRequest& /*request*/) const { return false; }
 };
@@ -86,6 +89,11 @@ class HttpHandler {
 HttpResponse error_response(int status, std::string_view message, std::string_view param = "",
                             std::string_view code = "");
 std::string error_body(int status, std::string_view message, std::string_view param = "", std::string_view code = "");
+
+// The same with the id of its request beside the error, for whoever asks the operator about it.
+std::string with_request_id(std::string error_json, std::string_view id);
+// An id that is safe wherever it is repeated: 1 to 128 letters, digits, '-', '_', '.'.
+bool is_sane_request_id(std::string_view id);
 
 std::string_view http_reason(int status);  // "Not Found"
 bool equal_ignoring_case(std::string_view a, std::string_view b);

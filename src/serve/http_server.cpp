@@ -143,6 +143,9 @@ void HttpServer::Impl::begin_stop() {
     return;
   }
   all.draining = true;
+  if (all.n_answering > 0)
+    log_info("stopping; a second signal ends what runs at once",
+             {{"answering", std::int64_t{all.n_answering}}, {"drain_ms", std::int64_t{all.options.drain_ms}}});
   for (HttpConnection* connection : all.live) connection->close_if_idle();
   asio::co_spawn(*io, drain(), asio::detached);
 }

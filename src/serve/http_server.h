@@ -33,6 +33,7 @@ struct HttpServerOptions {
   int keep_alive_ms = 8'000;  // silence in an answer under way before a comment or a blank line is sent
   int drain_ms = 30'000;
   bool stops_on_signals = false;  // SIGINT and SIGTERM
+  bool logs_requests = false;     // a line for each, without anything a client sent but its request id
 };
 
 struct HttpServerStats {

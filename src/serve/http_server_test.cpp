@@ -84,6 +84,7 @@ class Promised : public HttpDeferred {
 
 class TestHandler : public HttpHandler {
  public:
+  bool answers_while_stopping(const HttpRequest& request) const override { return request.path == "/still"; }
   HttpReply handle(const HttpRequest& request, const HttpWaker& waker) override {
     if (request.path == "/stream") return std::make_unique<Trickle>(watch, 3, "data: x\n\n");
     if (request.path == "/flood") return std::make_unique<Trickle>(watch, 1 << 30, std::string(4096, 'x'));
@@ -453,6 +454,45 @@ TEST_F(HttpServerTest, AnswersThatOutlastTheDrainAreInterrupted) {
   EXPECT_EQ(status_of(deferred.read_all()), "503");
   thread.join();
   EXPECT_EQ(handler.watch.alive, 0);
+}
+
+TEST_F(HttpServerTest, WhileItStopsItAnswersWhatMustBeAnswered) {
+  start();
+  RawClient waiting(port);
+  waiting.send("GET /promise HTTP/1.1\r\nHost: x\r\n\r\n");
+  ASSERT_TRUE(eventually([&] { return handler.promise.is_made(); }));
+  server->stop();
+  ASSERT_TRUE(eventually([&] { return server->stopping(); }));
+  EXPECT_EQ(status_of(get("/again")), "503");
+  EXPECT_EQ(status_of(get("/still")), "200");
+  handler.promise.keep(json_response(200, "{\"kept\":1}"));
+  EXPECT_NE(waiting.read_all().find("kept"), std::string::npos);
+  thread.join();
+  EXPECT_FALSE(RawClient(port).connected()) << "the port is closed once nothing is under way";
+}
+
+TEST_F(HttpServerTest, RequestsHaveIds) {
+  start();
+  const auto id_of = [](const std::string& reply) {
+    const std::size_t at = reply.find("X-Request-Id: ");
+    return at == std::string::npos ? "" : reply.substr(at + 14, reply.find("\r\n", at) - at - 14);
+  };
+  const auto with = [&](const std::string& id) {
+    RawClient client(port);
+    client.send("GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-Id: " + id + "\r\n\r\n");
+    return id_of(client.read_all());
+  };
+  EXPECT_EQ(with("order-66.b_7"), "order-66.b_7");
+  const std::string made = with("no spaces, please");
+  EXPECT_TRUE(made.starts_with("req-") && made.size() == 36) << made;
+  EXPECT_NE(with("<script>"), made) << "each its own";
+  EXPECT_EQ(with(std::string(128, 'a')), std::string(128, 'a'));
+  EXPECT_TRUE(with(std::string(129, 'a')).starts_with("req-"));
+  EXPECT_EQ(with("{}").size(), 36u);
+  RawClient broken(port);
+  broken.send("nonsense\r\n\r\n");
+  const std::string& reply = broken.read_all();
+  EXPECT_NE(reply.find("\"request_id\":\"" + id_of(reply) + "\"}"), std::string::npos) << reply;
 }
 
 TEST_F(HttpServerTest, WakersOutliveTheServer) {

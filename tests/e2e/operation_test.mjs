@@ -152,3 +152,46 @@ test("while it loads it answers, but is not ready; a model that can't be loaded 
   await server.stop();
   await assert.rejects(serve("nowhere.gguf"), /ended with 1: .*nowhere\.gguf/s);
 });
+
+test("JSON logs tell of every request and hold neither keys nor prompts", async () => {
+  const server = await scripted("--log-format", "json");
+  const canary = "CANARY7f3a", key = `sk-r1-${canary}${"0".repeat(54)}`;
+  const post = (path, body, headers = {}) =>
+    fetch(server.url + path, { method: "POST", body, headers: { Authorization: `Bearer ${key}`, "User-Agent": canary, ...headers } });
+  const messages = [{ role: "user", content: `my secret is ${canary}` }];
+  const replies = [
+    await post("/v1/chat/completions", JSON.stringify({ messages }), { "X-Request-Id": "trace-1" }),
+    await post("/v1/chat/completions", JSON.stringify({ messages, stream: true }), { "X-Request-Id": "trace-2" }),
+    await post("/v1/chat/completions", JSON.stringify({ messages: canary })),
+    await post("/v1/chat/completions", JSON.stringify({ messages, [canary]: 1, model: canary })),
+    await post("/v1/chat/completions", `{"${canary}"`),
+    await post("/v1/completions", JSON.stringify({ prompt: canary, stop: canary, suffix: canary })),
+    await post(`/${canary}?key=${key}`, canary),
+    await post("/v1/chat/completions", canary, { "Content-Encoding": canary }),
+    await post("/v1/chat/completions", canary, { Origin: `http://${canary}.example` }),
+    await post(`/v1/chat/completions/control`, JSON.stringify({ id: canary, action: "end_thinking" })),
+    await fetch(`${server.url}/v1/models/${canary}`, { headers: { "X-Request-Id": `<${canary}>` } }),
+    await fetch(`${server.url}/v1/models`, { headers: { "X-Request-Id": key } }),
+  ];
+  const ids = [];
+  for (const reply of replies) {
+    const id = reply.headers.get("x-request-id"), text = await reply.text();
+    ids.push(id);
+    if (reply.status >= 400) assert.equal(JSON.parse(text).request_id, id);
+  }
+  assert.deepEqual(ids.slice(0, 2), ["trace-1", "trace-2"]);
+  assert.equal(new Set(ids).size, ids.length, "each request has its own");
+  const said = await server.stop();
+  assert.ok(!said.includes(canary), said);
+  const lines = said.trim().split("\n").map((line) => JSON.parse(line));
+  const answered = lines.filter(({ message }) => message === "answered");
+  assert.equal(answered.length, replies.length);
+  for (const [i, reply] of replies.entries()) {
+    const line = answered.find(({ request_id }) => request_id === (ids[i] === key ? "sk-***" : ids[i]));
+    assert.equal(line?.status, reply.status, `${ids[i]}: ${JSON.stringify(line)}`);
+  }
+  for (const { time, level, path, duration_ms, client_gone } of answered) {
+    assert.ok(!Number.isNaN(Date.parse(time)) && level === "info" && duration_ms >= 0 && client_gone === false);
+    assert.ok(path.startsWith("/") || path === "unknown", path);
+  }
+});

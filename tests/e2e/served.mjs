@@ -48,7 +48,7 @@ export async function serve(...args) {
   const url = await new Promise((resolve, reject) => {
     child.stderr.on("data", (bytes) => {
       said += bytes;
-      const at = said.match(/serving .* on (http:\S+)/);
+      const at = said.match(/serving.* on (http:[^\s"]+)/);
       if (at) resolve(at[1]);
     });
     ended.then((code) => reject(new Error(`r1 serve ended with ${code}: ${said}`)));
