@@ -77,7 +77,7 @@ def path_fault(text):
 
 
 def defines(path, name):
-    """Whether a file defines a function or type; A::b is looked for as A::b, or as b beside A."""
+    """Whether a file defines a function, type or test; A::b is looked for as A::b, or as b beside A."""
     with open(path, encoding='utf-8') as file:
         source = file.read()
     owner, _, last = name.rpartition('::')
@@ -86,7 +86,7 @@ def defines(path, name):
         return False
     before = r'^(?!\s*(?:return|else|co_return|co_await|throw|new)\b)(?=[^\n(]*\w)[\w:<>,&*\[\]\s~]*?'
     patterns = (rf'{before}(?<=[\s:&*~]){last}\s*\(', rf'^\s*(?:def|class|function|async function|struct|enum class) {last}\b',
-                rf'^\s*{last}\s*\(\)\s*\{{', rf'^\s*(?:export\s+)?(?:const|let) {last} = ')
+                rf'^TEST(?:_F|_P)?\(\w+, {last}\)', rf'^\s*{last}\s*\(\)\s*\{{', rf'^\s*(?:export\s+)?(?:const|let) {last} = ')
     return any(re.search(pattern, source, re.M) for pattern in patterns)
 
 

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "apps/cmd_config.h"
 #include "apps/commands.h"
 #include "apps/loaded_model.h"
 #include "apps/standard_streams.h"
@@ -158,6 +159,7 @@ void add_serve(CLI::App& app, Action& action) {
   options->flags.add_to(*command);
   options->flags.add_context_to(*command);
   options->flags.add_parallel_to(*command);
+  read_also_from_environment_and_file(*command);
   command->callback([options, &action] {
     options->http.logs_requests |= options->log_format == "json";
     action = [options] { return serve(*options); };
