@@ -53,26 +53,30 @@ std::string vocabulary_json(const Vocabulary& v) {
 
 Result<Vocabulary> parse_vocabulary(std::string_view json, std::string_view what) {
   R1_TRY(const Json parsed, parse_json(json, what));
+  const Error broken{ErrorCode::kInvalidInput, fmt::format("{}: not a vocabulary of this program", what)};
+  Vocabulary v;
+  std::vector<int> kinds;
+  int pre_tokenizer = -1;
   try {
-    Vocabulary v;
     v.tokens = parsed.at("tokens").get<std::vector<std::string>>();
     v.merges = parsed.at("merges").get<std::vector<std::string>>();
-    for (const int kind : parsed.at("kinds").get<std::vector<int>>()) {
-      if (kind < 0 || kind > static_cast<int>(TokenKind::kByte)) throw std::out_of_range("a kind of token");
-      v.kinds.push_back(static_cast<TokenKind>(kind));
-    }
-    const int pre_tokenizer = parsed.at("pre_tokenizer").get<int>();
-    if (pre_tokenizer < 0 || pre_tokenizer >= kPreTokenizerKindCount) throw std::out_of_range("the pre-tokenizer");
-    v.pre_tokenizer = static_cast<PreTokenizerKind>(pre_tokenizer);
+    kinds = parsed.at("kinds").get<std::vector<int>>();
+    pre_tokenizer = parsed.at("pre_tokenizer").get<int>();
     v.add_bos = parsed.at("add_bos").get<bool>();
     v.bos_id = parsed.at("bos_id").get<int>();
     v.eos_id = parsed.at("eos_id").get<int>();
     v.pad_id = parsed.at("pad_id").get<int>();
     v.end_ids = parsed.at("end_ids").get<std::vector<int>>();
-    return v;
-  } catch (const std::exception& error) {
-    return Error{ErrorCode::kInvalidInput, fmt::format("{}: not a vocabulary: {}", what, error.what())};
+  } catch (const Json::exception& missing) {
+    return with_context(Error{ErrorCode::kInvalidInput, missing.what()}, broken.message);
   }
+  const auto is_kind = [](int kind) { return kind >= 0 && kind <= static_cast<int>(TokenKind::kByte); };
+  if (!std::all_of(kinds.begin(), kinds.end(), is_kind) || pre_tokenizer < 0 || pre_tokenizer >= kPreTokenizerKindCount) {
+    return broken;
+  }
+  for (const int kind : kinds) v.kinds.push_back(static_cast<TokenKind>(kind));
+  v.pre_tokenizer = static_cast<PreTokenizerKind>(pre_tokenizer);
+  return v;
 }
 
 Learner::Learner(const StageConfig& config, int n_workers, const ModelConfig& shape, Vocabulary vocabulary,

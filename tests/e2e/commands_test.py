@@ -17,7 +17,7 @@ import tempfile
 import unittest
 
 R1 = os.path.abspath(os.environ.get('R1', os.path.join(os.path.dirname(__file__), '../../build/release/r1')))
-COMMANDS = ['run', 'chat', 'serve', 'score', 'bench', 'inspect', 'tokenize', 'synth', 'tasks', 'pull', 'list', 'rm', 'keys',
+COMMANDS = ['run', 'chat', 'serve', 'score', 'bench', 'inspect', 'tokenize', 'synth', 'tasks', 'train', 'recipe', 'pull', 'list', 'rm', 'keys',
             'ledger', 'cost']
 
 

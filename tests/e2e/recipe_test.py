@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""recipe_test.py: a model learns: the chain of `r1 recipe nano-ci`, from random weights to a file that answers.
+
+It is interrupted on the way and goes on. R1 names the binary (default build/release/r1). No network.
+"""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+R1 = os.path.abspath(os.environ.get('R1', os.path.join(os.path.dirname(__file__), '../../build/release/r1')))
+IS_SLOW_BUILD = any(name in R1 for name in ('/asan/', '/tsan/', '/dev/'))
+
+
+def r1(*arguments, **kwargs):
+    return subprocess.run([R1, *arguments], capture_output=True, text=True, timeout=900, stdin=subprocess.DEVNULL, **kwargs)
+
+
+class Recipe(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix='r1_recipe_')
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+
+    def path(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def read_json(self, *names):
+        with open(self.path(*names), encoding='utf-8') as file:
+            return json.load(file)
+
+    @unittest.skipIf(IS_SLOW_BUILD, 'a build for debugging would train for many minutes; stage_test.cpp runs its stages')
+    def test_the_chain_learns_is_interrupted_and_goes_on(self):
+        command = [R1, 'recipe', 'nano-ci', '--run', self.path('run')]
+        first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        time.sleep(4)
+        first.send_signal(signal.SIGINT)
+        _, told = first.communicate(timeout=60)
+        self.assertEqual(first.returncode, 0, told)
+        self.assertIn('goes on from here', told)
+        self.assertTrue(os.path.exists(self.path('run', 'cold-start', 'checkpoint.r1train')), told)
+
+        done = r1('recipe', 'nano-ci', '--run', self.path('run'))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn('vocabulary (tokenizer): done before', done.stderr)
+        with open(self.path('run', 'rl', 'metrics.jsonl'), encoding='utf-8') as file:
+            steps = [json.loads(line) for line in file]
+        self.assertEqual([line['step'] for line in steps], list(range(1, 61)))
+        mean = lambda name, some: sum(line[name] for line in some) / len(some)
+        self.assertGreater(mean('reward', steps[-10:]) - mean('reward', steps[:10]), 0.05)
+        self.assertGreater(mean('format', steps[-10:]), 0.95)
+        before, after = self.read_json('run', 'cold-start-scores', 'scores.json'), self.read_json('run', 'rl-scores', 'scores.json')
+        self.assertEqual([score['task'] for score in after], ['decimals'])
+        self.assertGreater(before[0]['pass@1'], 0.15)  # from random weights, that wrote no <think>
+        self.assertGreater(after[0]['pass@1'], 0.3)
+
+        answered = r1('run', self.path('run', 'model', 'model.gguf'), 'Which is larger, 9.11 or 9.9?', '-n', '64', '--json')
+        self.assertEqual(answered.returncode, 0, answered.stderr)
+        self.assertIn('9', json.loads(answered.stdout)['thinking'])
+
+        again = time.monotonic()
+        self.assertEqual(r1('recipe', 'nano-ci', '--run', self.path('run')).returncode, 0)
+        self.assertLess(time.monotonic() - again, 30)  # nothing is trained twice
+
+    def test_recipes_and_stages_say_what_is_wrong(self):
+        printed = r1('recipe', 'nano', '--print')
+        self.assertEqual(json.loads(printed.stdout)['name'], 'nano')
+        for arguments, words in [
+                (('recipe', 'cake', '--run', self.path('cake')), ('cake', 'nano')),
+                (('recipe', 'nano'), ('--run',)),
+                (('train', 'sft', '--config', self.path('none.json'), '--run', self.path('x')), ('none.json',)),
+                (('train', 'eval', self.path('none.r1train')), ('none.r1train',)),
+                (('train', 'export', R1, self.path('x.gguf')), ('not a checkpoint',))]:
+            result = r1(*arguments)
+            self.assertEqual(result.returncode, 1, result.stderr)
+            for word in words:
+                self.assertIn(word, result.stderr)
+        for recipe, words in [({'stages': []}, 'has stages'),
+                              ({'stages': [{'name': 'a', 'stage': 'bake'}]}, "no stage 'bake'"),
+                              ({'stages': [{'name': 'a', 'stage': 'sft', 'config': {'from': '@b'}}]}, "does not come before"),
+                              ({'stages': [{'name': '../a', 'stage': 'eval'}]}, 'no name for a stage')]:
+            with open(self.path('bad.json'), 'w', encoding='utf-8') as file:
+                json.dump(recipe, file)
+            result = r1('recipe', self.path('bad.json'), '--run', self.path('bad'))
+            self.assertEqual(result.returncode, 1, result.stderr)
+            self.assertIn(words, result.stderr)
+
+
+if __name__ == '__main__':
+    unittest.main()
