@@ -227,6 +227,47 @@ TEST_P(ModelEngineTest, CancelledAndAbandonedGenerationsLeaveNothingBehind) {
   EXPECT_EQ(settled(*running).kv_blocks_free, n_blocks);
 }
 
+TEST_P(ModelEngineTest, SaysOnceWhatItHasComputedWhetherSomebodyReadsOrNot) {
+  auto engine = this->engine();
+  std::vector<Usage> over;
+  const auto submit = [&](int max_tokens) {
+    return *engine->submit({.prompt = prompt(70, 1), .max_tokens = max_tokens, .on_over = [&](const Usage& usage) {
+                              over.push_back(usage);
+                            }});
+  };
+  const Outcome read = collect(submit(5));
+  settled(*engine);
+  { const TokenStream given_up = submit(200); }
+  settled(*engine);
+  const TokenStream running = submit(200);
+  while (engine->stats().completion_tokens < 5 + 3) std::this_thread::yield();
+  engine.reset();
+  ASSERT_EQ(over.size(), 3u);
+  EXPECT_EQ(over[0].completion_tokens, read.finish.usage.completion_tokens);
+  EXPECT_LT(over[1].completion_tokens, 200);
+  EXPECT_EQ(over[2].prompt_tokens, 70);
+  EXPECT_EQ(over[2].cached_tokens, 64);
+  EXPECT_GE(over[2].completion_tokens, 1);
+}
+
+TEST_P(ModelEngineTest, AccountsThatWaitTakeTurns) {
+  auto engine = this->engine({.max_running = 1});
+  std::vector<std::uint64_t> order;
+  const auto submit = [&](std::uint64_t account, int max_tokens) {
+    return *engine->submit({.prompt = prompt(5, account),
+                            .max_tokens = max_tokens,
+                            .account = account,
+                            .on_over = [&, account](const Usage&) { order.push_back(account); }});
+  };
+  TokenStream first = submit(9, 0);
+  std::vector<TokenStream> streams;
+  for (const std::uint64_t account : {1, 1, 1, 2, 1, 3}) streams.push_back(submit(account, 2));
+  first.cancel();
+  for (TokenStream& stream : streams) collect(std::move(stream));
+  engine.reset();
+  EXPECT_EQ(order, (std::vector<std::uint64_t>{9, 1, 2, 3, 1, 1, 1}));
+}
+
 TEST_P(ModelEngineTest, AnEngineThatEndsEndsItsGenerations) {
   auto running = engine();
   TokenStream stream = *running->submit({.prompt = {1}, .sampling = {.temperature = 0}});

@@ -61,7 +61,11 @@ struct GenerateRequest {
   std::vector<int> end_ids;  // tokens that end the answer
   std::optional<ThoughtLimit> thought = {};
   std::optional<RepetitionLimit> repetition = {};  // beyond it the answer ends, with kRepetition
-  std::function<void()> on_event;                  // see TokenChannel
+  std::uint64_t account = 0;  // requests that wait are taken from accounts in turn; the engine knows no more of them
+  std::function<void()> on_event;  // see TokenChannel
+  // What was computed in all, whether somebody has read it or not: called once, on the engine's thread, when no more
+  // tokens will come. Not called, but destroyed, when the engine ends before it has looked at the request.
+  std::function<void(const Usage&)> on_over = {};
 };
 
 struct EngineStats {

@@ -95,6 +95,8 @@ Result<TokenStream> ModelEngine::submit(GenerateRequest request) {
   sequence->end_ids = std::move(request.end_ids);
   if (request.thought) sequence->thought.emplace(*std::move(request.thought));
   if (request.repetition) sequence->repetition.emplace(*request.repetition);
+  sequence->account = request.account;
+  sequence->on_over = std::move(request.on_over);
   sequence->channel = std::make_shared<TokenChannel>();
   sequence->channel->on_event = std::move(request.on_event);
   TokenStream stream(sequence->channel);
@@ -129,6 +131,7 @@ void ModelEngine::run() {
   scheduler_.for_each([&](Sequence& sequence) {
     if (!sequence.finish) sequence.finish = Finish{FinishReason::kCancelled, sequence.usage(), {}};
     if (!sequence.undelivered) deliver(sequence, {.token = {}, .finish = sequence.finish});
+    if (sequence.on_over) sequence.on_over(sequence.usage());
     sequence.channel->events.close();
     if (sequence.channel->on_event) sequence.channel->on_event();
   });
@@ -220,6 +223,7 @@ bool ModelEngine::retire(Sequence& sequence) {
   if (!sequence.finish || sequence.undelivered) {
     if (!cancelled) return false;
   }
+  if (sequence.on_over) sequence.on_over(sequence.usage());
   prompt_tokens_.fetch_add(sequence.n_prompt_tokens);
   cached_tokens_.fetch_add(sequence.n_cached_tokens);
   if (sequence.finish) times_.count(sequence.finish->reason);

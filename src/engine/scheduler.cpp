@@ -53,8 +53,8 @@ int Scheduler::n_promised_blocks() const {
 }
 
 bool Scheduler::admit_next() {
-  if (waiting_.empty() || n_running() >= limits_.max_running) return false;
-  Sequence& sequence = *waiting_.front();
+  if (n_waiting() == 0 || n_running() >= limits_.max_running) return false;
+  Sequence& sequence = preempted_.empty() ? *waiting_.front() : *preempted_.front();
   if (limits_.reuse_prefixes) {
     // At least the last token is computed: its logits are what is wanted.
     const int max_blocks = (std::min(sequence.n_prompt_tokens, sequence.n_tokens() - 1)) / kBlockTokens;
@@ -74,8 +74,12 @@ bool Scheduler::admit_next() {
     if (sequence.channel) sequence.channel->n_cached_tokens.store(sequence.n_computed, std::memory_order_relaxed);
   }
   sequence.admitted_before = true;
-  running_.push_back(std::move(waiting_.front()));
-  waiting_.pop_front();
+  if (preempted_.empty()) {
+    running_.push_back(waiting_.pop());
+  } else {
+    running_.push_back(std::move(preempted_.front()));
+    preempted_.pop_front();
+  }
   return true;
 }
 
@@ -104,7 +108,7 @@ void Scheduler::preempt_youngest() {
   pool_.release(sequence->blocks);
   sequence->blocks.clear();
   sequence->n_computed = sequence->n_published = 0;
-  waiting_.push_front(std::move(sequence));
+  preempted_.push_front(std::move(sequence));
 }
 
 void Scheduler::add_rows(ScheduledBatch& batch, Sequence& sequence, int n_rows) const {

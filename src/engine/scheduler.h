@@ -1,14 +1,16 @@
 // scheduler.h: who runs in the next pass, with which rows, in which cache blocks.
 //
-// Every running sequence that is past its prompt gets one row; what is left of the pass's rows goes to prompts, in
-// chunks, oldest first. When the cache has no room, the youngest sequence gives its blocks back and is computed again
-// later: its text does not change, because every row is computed by the same kernels then as before.
+// Of those that wait, accounts take turns (engine/fair_queue.h). Every running sequence that is past its prompt gets
+// one row; what is left of the pass's rows goes to prompts, in chunks, oldest first. When the cache has no room, the
+// youngest sequence gives its blocks back and is computed again later: its text does not change, because every row is
+// computed by the same kernels then as before.
 #pragma once
 
 #include <deque>
 #include <memory>
 #include <vector>
 
+#include "engine/fair_queue.h"
 #include "engine/kv_block_pool.h"
 #include "engine/sequence.h"
 #include "ops/pass.h"
@@ -38,7 +40,10 @@ class Scheduler {
  public:
   Scheduler(SchedulerLimits limits, int n_blocks) : limits_(limits), pool_(n_blocks) {}
 
-  void add(std::unique_ptr<Sequence> sequence) { waiting_.push_back(std::move(sequence)); }
+  void add(std::unique_ptr<Sequence> sequence) {
+    const std::uint64_t account = sequence->account;
+    waiting_.push(account, std::move(sequence));
+  }
 
   // Admits what fits and lays out the next pass; empty when nothing can run now.
   ScheduledBatch next_batch();
@@ -49,24 +54,26 @@ class Scheduler {
   // Sequences that are done or were cancelled leave, with their blocks; `take` receives each.
   template <typename Take>
   void remove_finished(Take take) {
-    for (auto* list : {&running_, &waiting_}) {
-      std::erase_if(*list, [&](std::unique_ptr<Sequence>& sequence) {
-        if (!take(*sequence)) return false;
-        pool_.release(sequence->blocks);
-        return true;
-      });
-    }
+    const auto leaves = [&](std::unique_ptr<Sequence>& sequence) {
+      if (!take(*sequence)) return false;
+      pool_.release(sequence->blocks);
+      return true;
+    };
+    std::erase_if(running_, leaves);
+    std::erase_if(preempted_, leaves);
+    waiting_.erase_if(leaves);
   }
 
   template <typename Visit>
   void for_each(Visit visit) {
-    for (auto* list : {&running_, &waiting_}) {
+    for (auto* list : {&running_, &preempted_}) {
       for (const std::unique_ptr<Sequence>& sequence : *list) visit(*sequence);
     }
+    waiting_.for_each([&](const std::unique_ptr<Sequence>& sequence) { visit(*sequence); });
   }
 
   int n_running() const { return static_cast<int>(running_.size()); }
-  int n_waiting() const { return static_cast<int>(waiting_.size()); }
+  int n_waiting() const { return waiting_.size() + static_cast<int>(preempted_.size()); }
   const KvBlockPool& pool() const { return pool_; }
 
  private:
@@ -80,7 +87,8 @@ class Scheduler {
 
   SchedulerLimits limits_;
   KvBlockPool pool_;
-  std::deque<std::unique_ptr<Sequence>> waiting_, running_;  // oldest first
+  FairQueue<std::unique_ptr<Sequence>> waiting_;
+  std::deque<std::unique_ptr<Sequence>> preempted_, running_;  // oldest first; preempted ones run again before others
 };
 
 }  // namespace r1

@@ -104,26 +104,30 @@ void ScriptEngine::run() {
     auto next = is_idle   ? submitted_.pop()
                 : is_busy ? submitted_.try_pop()
                           : submitted_.pop_for(tick_ms(running_.size()));
-    for (; next; next = submitted_.try_pop()) waiting_.push_back(std::move(*next));
+    for (; next; next = submitted_.try_pop()) wait(std::move(*next));
     is_busy = step_all();
   }
-  while (auto next = submitted_.try_pop()) waiting_.push_back(std::move(*next));
+  while (auto next = submitted_.try_pop()) wait(std::move(*next));
   for (const auto& sequence : running_) finish(*sequence, FinishReason::kCancelled);
-  for (const auto& sequence : waiting_) finish(*sequence, FinishReason::kCancelled);
+  waiting_.for_each([&](const auto& sequence) { finish(*sequence, FinishReason::kCancelled); });
+}
+
+void ScriptEngine::wait(std::unique_ptr<Sequence> sequence) {
+  const std::uint64_t account = sequence->request.account;
+  waiting_.push(account, std::move(sequence));
 }
 
 bool ScriptEngine::step_all() {
   bool something = false;
   // Those that wait can be cancelled too.
-  std::erase_if(waiting_, [&](const std::unique_ptr<Sequence>& sequence) {
+  waiting_.erase_if([&](const std::unique_ptr<Sequence>& sequence) {
     if (!sequence->channel->cancelled) return false;
     finish(*sequence, FinishReason::kCancelled);
     --n_unfinished_;
     return true;
   });
   while (!waiting_.empty() && static_cast<int>(running_.size()) < script_.n_parallel) {
-    admit(std::move(waiting_.front()));
-    waiting_.pop_front();
+    admit(waiting_.pop());
   }
   std::erase_if(running_, [&](const std::unique_ptr<Sequence>& sequence) {
     something |= step(*sequence);
@@ -263,6 +267,7 @@ void ScriptEngine::finish(Sequence& sequence, FinishReason reason, std::string m
   if (sequence.finished) return;
   sequence.finished = true;
   times_.count(reason);
+  if (sequence.request.on_over) sequence.request.on_over(sequence.usage);
   Finish end{reason, sequence.usage, {}};
   if (reason == FinishReason::kError) end.error = {ErrorCode::kInternal, std::move(message)};
   sequence.undelivered.push_back({std::nullopt, std::move(end)});

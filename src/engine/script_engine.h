@@ -8,13 +8,13 @@
 
 #include <atomic>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <thread>
 #include <vector>
 
 #include "base/bounded_queue.h"
 #include "engine/engine.h"
+#include "engine/fair_queue.h"
 #include "engine/script.h"
 #include "engine/token_times.h"
 
@@ -37,6 +37,7 @@ class ScriptEngine final : public Engine {
   struct Sequence;
 
   void run();
+  void wait(std::unique_ptr<Sequence> sequence);
   void admit(std::unique_ptr<Sequence> sequence);
   bool step_all();  // true: something happened
   bool step(Sequence& sequence);
@@ -54,7 +55,7 @@ class ScriptEngine final : public Engine {
   std::atomic<std::int64_t> prompt_tokens_ = 0, cached_tokens_ = 0, completion_tokens_ = 0;
   TokenTimes times_;
   // Below: the engine's thread only.
-  std::deque<std::unique_ptr<Sequence>> waiting_;
+  FairQueue<std::unique_ptr<Sequence>> waiting_;
   std::vector<std::unique_ptr<Sequence>> running_;
   std::size_t turn_ = 0;  // of the answers that are for any prompt
   std::thread thread_;

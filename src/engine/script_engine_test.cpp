@@ -1,6 +1,9 @@
 // script_engine_test.cpp: the scripted engine plays what the script says and keeps the Engine's promises.
 #include "engine/script_engine.h"
 
+#include <mutex>
+#include <thread>
+
 #include <gtest/gtest.h>
 
 #include "base/rng.h"
@@ -121,6 +124,47 @@ TEST(ScriptEngine, KeepsMaxTokensEndIdsAndTheContext) {
   const Answer ended = ask(*engine, request);
   EXPECT_EQ(ended.finish.reason, FinishReason::kStop);
   EXPECT_EQ(ended.finish.usage.completion_tokens, 1);
+}
+
+TEST(ScriptEngine, AccountsThatWaitTakeTurns) {
+  const auto engine = engine_of(R"({"parallel": 1, "answers": [{"when": "wait", "steps": [{"stall": true}]},
+    {"steps": [{"text": "x"}]}]})");
+  std::mutex mutex;
+  std::vector<std::uint64_t> order;
+  const auto submit = [&](std::uint64_t account, std::string_view prompt) {
+    GenerateRequest request;
+    request.prompt = bytes_of(prompt);
+    request.account = account;
+    request.on_over = [&, account](const Usage&) {
+      const std::lock_guard lock(mutex);
+      order.push_back(account);
+    };
+    return *engine->submit(std::move(request));
+  };
+  TokenStream first = submit(9, "wait");
+  std::vector<TokenStream> streams;
+  for (const std::uint64_t account : {1, 1, 1, 2, 1, 3}) streams.push_back(submit(account, "hi"));
+  first.cancel();
+  for (TokenStream& stream : streams) read(*engine, stream);
+  const std::lock_guard lock(mutex);
+  EXPECT_EQ(order, (std::vector<std::uint64_t>{9, 1, 2, 3, 1, 1, 1}));
+}
+
+TEST(ScriptEngine, SaysWhatItHasProducedThoughNobodyReads) {
+  auto engine = engine_of(R"({"parallel": 1, "answers": [{"cached_tokens": 2, "steps": [{"text": "a b c"},
+    {"stall": true}]}]})");
+  std::vector<Usage> over;
+  GenerateRequest request;
+  request.prompt = bytes_of("hi!");
+  request.on_over = [&](const Usage& usage) { over.push_back(usage); };
+  auto running = *engine->submit(request), waiting = *engine->submit(request);
+  while (engine->stats().completion_tokens < 3) std::this_thread::yield();
+  engine.reset();  // joins its thread
+  ASSERT_EQ(over.size(), 2u);
+  EXPECT_EQ(over[0].prompt_tokens, 3);
+  EXPECT_EQ(over[0].cached_tokens, 2);
+  EXPECT_EQ(over[0].completion_tokens, 3);
+  EXPECT_EQ(over[1].completion_tokens, 0);
 }
 
 TEST(ScriptEngine, RefusesPromptsThatCannotBe) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -31,6 +32,8 @@ struct Sequence {
   std::optional<RepetitionWatch> repetition;
   TokenTimer timer;
 
+  std::uint64_t account = 0;
+  std::function<void(const Usage&)> on_over;  // see GenerateRequest
   std::shared_ptr<TokenChannel> channel;
   std::optional<StreamEvent> undelivered;  // the consumer's queue was full: not scheduled until this has gone
   std::optional<Finish> finish;            // decided, perhaps not yet delivered
