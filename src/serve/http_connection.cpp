@@ -211,7 +211,12 @@ awaitable<bool> HttpConnection::serve_one() {
   const Counted answering(all_.n_answering);
   const std::string_view method = loggable_method(incoming.request.method);
   const std::string_view route = all_.handler.route_of(incoming.request);
-  HttpReply reply = handle(incoming.request);
+  HttpReply reply = co_await decide(handle(incoming.request), route);
+  if (gone_) {
+    ++all_.clients_gone;
+    log_answer(method, route);
+    co_return false;
+  }
   // What the handler wanted to keep it has kept; a stream that lives for minutes shall not hold its request.
   incoming.request = HttpRequest{};
   incoming.reserved.reserve(-incoming.reserved.bytes);
@@ -311,12 +316,43 @@ HttpReply HttpConnection::handle(const HttpRequest& request) const {
   try {
     return all_.handler.handle(request, HttpWaker(target_));
   } catch (const std::exception& problem) {
-    // Not what it says: that may quote the request.
-    log_error("the request could not be handled", {{"request_id", std::string_view(request.id)},
-                                                   {"path", all_.handler.route_of(request)},
-                                                   {"exception", std::string_view(typeid(problem).name())}});
-    return error_response(500, "the request could not be handled");
+    return failed_reply(all_.handler.route_of(request), problem);
   }
+}
+
+std::optional<HttpReply> HttpConnection::advance(HttpPending& pending, std::string_view route) const {
+  try {
+    return pending.advance();
+  } catch (const std::exception& problem) {
+    return failed_reply(route, problem);
+  }
+}
+
+// The log is not told what the exception says: that may quote the request.
+HttpResponse HttpConnection::failed_reply(std::string_view route, const std::exception& problem) const {
+  log_error("the request could not be handled", {{"request_id", std::string_view(request_id_)},
+                                                 {"path", route},
+                                                 {"exception", std::string_view(typeid(problem).name())}});
+  return error_response(500, "the request could not be handled");
+}
+
+// Until it is known what the answer is. One pending answer may become another.
+awaitable<HttpReply> HttpConnection::decide(HttpReply reply, std::string_view route) {
+  if (!std::holds_alternative<std::unique_ptr<HttpPending>>(reply)) co_return reply;
+  start_watch();
+  while (std::holds_alternative<std::unique_ptr<HttpPending>>(reply) && !gone_) {
+    HttpPending& pending = *std::get<std::unique_ptr<HttpPending>>(reply);
+    std::optional<HttpReply> next = advance(pending, route);
+    if (!next && interrupted_) next = error_response(503, "the server is stopping");
+    if (next) {
+      append_headers(*next, pending.headers);
+      reply = *std::move(next);
+    } else {
+      co_await wait_until(after_ms(all_.options.keep_alive_ms));
+    }
+  }
+  end_watch();
+  co_return reply;
 }
 
 awaitable<bool> HttpConnection::answer(HttpReply reply, const Incoming& incoming) {
@@ -368,7 +404,7 @@ awaitable<bool> HttpConnection::send_deferred(std::unique_ptr<HttpDeferred> defe
   bool head_sent = false;
   Time keep_alive_at = after_ms(all_.options.keep_alive_ms);
   while (!(response = deferred->advance())) {
-    if (interrupted_) response = error_response(503, "the server is stopping");
+    if (interrupted_) response = deferred->interrupt();
     if (response) break;
     const bool woken = co_await wait_until(keep_alive_at);
     if (gone_) co_return false;

@@ -66,6 +66,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   boost::asio::awaitable<bool> wait_for_request();
   boost::asio::awaitable<bool> receive(Incoming& incoming);
   boost::asio::awaitable<bool> refuse(int status, std::string_view message);
+  boost::asio::awaitable<HttpReply> decide(HttpReply reply, std::string_view route);
   boost::asio::awaitable<bool> answer(HttpReply reply, const Incoming& incoming);
   boost::asio::awaitable<bool> send_response(const HttpResponse& response, const Incoming& incoming);
   boost::asio::awaitable<bool> send_deferred(std::unique_ptr<HttpDeferred> deferred, const Incoming& incoming);
@@ -80,6 +81,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   boost::asio::awaitable<void> linger();  // lets the client read our refusal before its unread bytes reset the line
 
   HttpReply handle(const HttpRequest& request) const;
+  std::optional<HttpReply> advance(HttpPending& pending, std::string_view route) const;
+  HttpResponse failed_reply(std::string_view route, const std::exception& problem) const;
   void begin_head(int status);
   void log_answer(std::string_view method, std::string_view route) const;
   bool keeps_alive(const Incoming& incoming) const;

@@ -2,6 +2,7 @@
 #include "serve/http_message.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "serve/json_writer.h"
 
@@ -13,6 +14,7 @@ char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + '
 // The `type` of an error body; clients switch on the status, people read this.
 std::string_view error_type(int status) {
   if (status == 401) return "authentication_error";
+  if (status == 402) return "unknown_error";  // DeepSeek's word for it
   if (status == 403) return "permission_error";
   if (status == 429) return "rate_limit_error";
   if (status == 503) return "overloaded_error";
@@ -36,6 +38,20 @@ std::string_view HttpRequest::header(std::string_view name) const {
   for (const HttpHeader& header : headers)
     if (equal_ignoring_case(header.name, name)) return header.value;
   return {};
+}
+
+HttpResponse HttpDeferred::interrupt() { return error_response(503, "the server is stopping"); }
+
+void append_headers(HttpReply& reply, const std::vector<HttpHeader>& headers) {
+  const auto append_to = [&](std::vector<HttpHeader>& own) { own.insert(own.end(), headers.begin(), headers.end()); };
+  std::visit(
+      [&](auto& answer) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(answer)>, HttpResponse>)
+          append_to(answer.headers);
+        else
+          append_to(answer->headers);
+      },
+      reply);
 }
 
 std::string error_body(int status, std::string_view message, std::string_view param, std::string_view code) {
@@ -97,6 +113,8 @@ std::string_view http_reason(int status) {
       return "Method Not Allowed";
     case 408:
       return "Request Timeout";
+    case 409:
+      return "Conflict";
     case 413:
       return "Content Too Large";
     case 415:

@@ -1,9 +1,10 @@
 // http_message.h: what a request and an answer are to the rest of serve/, without the library that moves their bytes.
 //
-// An answer is one of three: a response that is ready; one that needs time (HttpDeferred); a stream of events that
-// grows as the model writes (HttpStream). The latter two live on the io thread. Their advance() is called whenever they
-// were woken and the client has taken what it was sent before, so a slow client holds up only itself. They are
-// destroyed as soon as they are complete or their client has gone: what they own (a TokenStream) ends with them.
+// An answer is one of four: a response that is ready; one that needs time (HttpDeferred); a stream of events that
+// grows as the model writes (HttpStream); one of which not even that is known yet (HttpPending). The latter three live
+// on the io thread. Their advance() is called whenever they were woken and the client has taken what it was sent
+// before, so a slow client holds up only itself. They are destroyed as soon as they are complete or their client has
+// gone: what they own (a TokenStream) ends with them.
 #pragma once
 
 #include <memory>
@@ -42,6 +43,7 @@ class HttpDeferred {
  public:
   virtual ~HttpDeferred() = default;
   virtual std::optional<HttpResponse> advance() = 0;  // empty: not yet, wake me
+  virtual HttpResponse interrupt();                   // the last word of an answer that the stopping server cuts short
   std::vector<HttpHeader> headers;                    // beyond what every answer has
 };
 
@@ -60,7 +62,19 @@ class HttpStream {
   std::vector<HttpHeader> headers;
 };
 
-using HttpReply = std::variant<HttpResponse, std::unique_ptr<HttpDeferred>, std::unique_ptr<HttpStream>>;
+class HttpPending;
+using HttpReply = std::variant<HttpResponse, std::unique_ptr<HttpDeferred>, std::unique_ptr<HttpStream>,
+                               std::unique_ptr<HttpPending>>;
+
+// Somebody else is asked first, for milliseconds (the ledger): nothing is sent meanwhile, as it may become a refusal.
+class HttpPending {
+ public:
+  virtual ~HttpPending() = default;
+  virtual std::optional<HttpReply> advance() = 0;  // empty: not yet, wake me
+  std::vector<HttpHeader> headers;                 // for the answer that it becomes
+};
+
+void append_headers(HttpReply& reply, const std::vector<HttpHeader>& headers);
 
 // Says, from any thread and at any time, that an answer can go on. Cheap when said often; harmless when the client has
 // long gone.

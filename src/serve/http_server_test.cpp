@@ -82,6 +82,23 @@ class Promised : public HttpDeferred {
   Promise& promise_;
 };
 
+// Becomes what `next` makes once its promise is kept.
+class Undecided : public HttpPending {
+ public:
+  Undecided(Promise& promise, std::function<HttpReply(HttpResponse)> next) : promise_(promise), next_(std::move(next)) {
+    headers.push_back({"X-Pending", "yes"});
+  }
+  std::optional<HttpReply> advance() override {
+    std::lock_guard lock(promise_.mutex);
+    if (!promise_.response) return std::nullopt;
+    return next_(*promise_.response);
+  }
+
+ private:
+  Promise& promise_;
+  std::function<HttpReply(HttpResponse)> next_;
+};
+
 class TestHandler : public HttpHandler {
  public:
   bool answers_while_stopping(const HttpRequest& request) const override { return request.path == "/still"; }
@@ -98,6 +115,15 @@ class TestHandler : public HttpHandler {
       std::lock_guard lock(promise.mutex);
       promise.waker = waker;
       return std::make_unique<Promised>(promise);
+    }
+    if (request.path.starts_with("/undecided/")) {
+      std::lock_guard lock(promise.mutex);
+      promise.waker = waker;
+      return std::make_unique<Undecided>(promise, [this, path = request.path](HttpResponse response) -> HttpReply {
+        if (path == "/undecided/throw") throw std::runtime_error("a library's exception");
+        if (path == "/undecided/stream") return std::make_unique<Trickle>(watch, 3, "data: x\n\n");
+        return response;
+      });
     }
     if (request.path == "/throw") throw std::runtime_error("a library's exception");
     HttpResponse response;
@@ -398,6 +424,38 @@ TEST_F(HttpServerTest, AFailureBehindBlankLinesBreaksTheConnection) {
   const std::string& answer = client.read_all();
   EXPECT_TRUE(client.closed());
   EXPECT_FALSE(answer.ends_with("0\r\n\r\n"));
+}
+
+TEST_F(HttpServerTest, AnUndecidedAnswerSendsNothingUntilItIsKnown) {
+  start({.keep_alive_ms = 20});
+  const auto decide = [&](std::string_view path, HttpResponse response) {
+    handler.promise.waker.reset();
+    handler.promise.response.reset();
+    RawClient client(port);
+    client.send("GET /undecided/" + std::string(path) + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    EXPECT_TRUE(eventually([&] { return handler.promise.is_made(); }));
+    client.read_until("HTTP", 60);  // three times what makes an answer under way send a sign of life
+    EXPECT_EQ(client.read_until("HTTP", 0), "");
+    handler.promise.keep(std::move(response));
+    return client.read_all();
+  };
+  const std::string refused = decide("response", json_response(402, "{}"));
+  EXPECT_EQ(status_of(refused), "402");
+  EXPECT_NE(refused.find("X-Pending: yes"), std::string::npos);
+  const std::string stream = decide("stream", json_response(200, ""));
+  EXPECT_EQ(status_of(stream), "200");
+  EXPECT_NE(stream.find("text/event-stream"), std::string::npos);
+  EXPECT_NE(stream.find("X-Pending: yes"), std::string::npos);
+  EXPECT_EQ(status_of(decide("throw", json_response(200, ""))), "500");
+  {
+    handler.promise.waker.reset();
+    handler.promise.response.reset();
+    RawClient gone(port);
+    gone.send("GET /undecided/response HTTP/1.1\r\nHost: x\r\n\r\n");
+    ASSERT_TRUE(eventually([&] { return handler.promise.is_made(); }));
+  }
+  EXPECT_TRUE(eventually([&] { return server->stats().n_connections == 0; }));
+  EXPECT_EQ(server->stats().clients_gone, 1);
 }
 
 TEST_F(HttpServerTest, ASlowReaderHoldsUpOnlyItself) {
