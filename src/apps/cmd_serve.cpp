@@ -1,5 +1,7 @@
-// cmd_serve.cpp: `r1 serve [MODEL...]`: the API and the chat page, over models or over a script.
+// cmd_serve.cpp: `r1 serve [MODEL...]`: the API and the chat page, over models or over a script, for the keys of a
+// ledger or for anybody on this machine.
 #include <cstdio>
+#include <ctime>
 #include <memory>
 #include <string>
 #include <thread>
@@ -10,6 +12,7 @@
 
 #include "apps/cmd_config.h"
 #include "apps/commands.h"
+#include "apps/ledger_file.h"
 #include "apps/loaded_model.h"
 #include "apps/standard_streams.h"
 #include "base/log.h"
@@ -22,8 +25,8 @@ namespace {
 
 struct Options {
   std::vector<std::string> models;
-  std::string engine = "model", name, log_format = "text";
-  bool insecure = false;
+  std::string engine = "model", name, log_format = "text", ledger;
+  bool insecure = false, require_keys = false;
   EngineFlags flags;
   HttpServerOptions http;
   AccessOptions access;
@@ -94,20 +97,47 @@ void announce(const Options& options, const Served& served, int port) {
       fmt::format(fmt::runtime(is_ipv6 ? "{} on http://[{}]:{}" : "{} on http://{}:{}"), names, host, port));
 }
 
+Result<std::int64_t> count_usable_keys(Ledger& ledger) {
+  const std::int64_t now_unix_ms = std::int64_t{std::time(nullptr)} * 1000;
+  std::int64_t n_keys = 0;
+  R1_TRY_STATUS(ledger.look([&](const LedgerState& state) {
+    for (const auto& [id, key] : state.keys()) {
+      const std::int64_t expires = key.detail.limits.expires_unix_ms;
+      n_keys += !key.revoked && (expires == 0 || expires > now_unix_ms);
+    }
+  }));
+  return n_keys;
+}
+
+// Null: whoever reaches the server may use it. On this machine that is the default; a ledger must be asked for there,
+// as only one server at a time can serve with it.
+Result<std::unique_ptr<Accounts>> open_accounts(const Options& options) {
+  const bool is_open = options.insecure || is_loopback(options.http.host);
+  if (options.insecure && options.require_keys)
+    return Error{ErrorCode::kInvalidInput, "--insecure-no-auth and --require-keys contradict each other"};
+  if (is_open && !options.require_keys && options.ledger.empty()) return std::unique_ptr<Accounts>();
+  R1_TRY(std::unique_ptr<Ledger> ledger, open_ledger_to_serve(options.ledger));
+  R1_TRY(const std::int64_t n_keys, count_usable_keys(*ledger));
+  if (!is_open && n_keys == 0) {
+    return Error{
+        ErrorCode::kInvalidInput,
+        fmt::format("--host {} lets everybody who reaches this machine in, and the ledger has no API key to tell "
+                    "them apart: `r1 keys create NAME` makes one, --insecure-no-auth does without",
+                    options.http.host)};
+  }
+  const KeyRule rule = is_open && !options.require_keys ? KeyRule::kOptional : KeyRule::kRequired;
+  return std::make_unique<Accounts>(std::move(ledger), rule);
+}
+
 // The port is taken first: /ready tells how far the loading is, and a port in use is reported before minutes of it.
 Status serve(const Options& options) {
-  if (!is_loopback(options.http.host) && !options.insecure) {
-    return Error{ErrorCode::kInvalidInput,
-                 fmt::format("--host {} lets everybody who reaches this machine use its models, and there are no API "
-                             "keys yet; --insecure-no-auth says that this is meant",
-                             options.http.host)};
-  }
   if (options.log_format == "json") set_log_format(LogFormat::kJson);
-  Served served;
+  R1_TRY(const std::unique_ptr<Accounts> accounts, open_accounts(options));
+  Served served;  // ends before the accounts: engines that stop report what they have produced
   const bool is_script = options.engine.starts_with(kScriptPrefix);
   if (!is_script && options.engine != "model")
     return Error{ErrorCode::kInvalidInput, fmt::format("--engine {}: it can be model or script:FILE", options.engine)};
-  ApiServer api({}, options.access);
+  ApiServer api({}, options.access, accounts.get());
   R1_TRY(const std::unique_ptr<HttpServer> server, HttpServer::listen(options.http, api));
   api.report_on(server.get());
   const int port = server->port();
@@ -151,6 +181,10 @@ void add_serve(CLI::App& app, Action& action) {
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
   command->add_flag("--log-requests", options->http.logs_requests, "log each request in the text format too");
+  command->add_option(
+      "--ledger", options->ledger,
+      "keys and accounts (docs/ledger.md; default where keys are required: ledger.db beside the model store)");
+  command->add_flag("--require-keys", options->require_keys, "no request without an API key, on this machine either");
   command->add_flag("--insecure-no-auth", options->insecure, "listen also where others can reach it, without keys");
   command->add_option("--allow-host", options->access.hosts, "a host name under which the server may be addressed")
       ->allow_extra_args(false);

@@ -20,6 +20,15 @@ Result<std::string> place_of(const std::string& path) {
   return store.home() + "/ledger.db";
 }
 
+Result<std::unique_ptr<Ledger>> open_or_make(const std::string& path, LedgerRole role) {
+  R1_TRY(const std::string place, place_of(path));
+  if (path.empty()) {
+    std::error_code failed;  // a folder that can't be made is reported by opening the file
+    std::filesystem::create_directories(std::filesystem::path(place).parent_path(), failed);
+  }
+  return open_sqlite_ledger(place, {.role = role});
+}
+
 }  // namespace
 
 void add_ledger_option(CLI::App& command, std::string& path) {
@@ -27,12 +36,11 @@ void add_ledger_option(CLI::App& command, std::string& path) {
 }
 
 Result<std::unique_ptr<Ledger>> open_ledger(const std::string& path) {
-  R1_TRY(const std::string place, place_of(path));
-  if (path.empty()) {
-    std::error_code failed;  // a folder that can't be made is reported by opening the file
-    std::filesystem::create_directories(std::filesystem::path(place).parent_path(), failed);
-  }
-  return open_sqlite_ledger(place);
+  return open_or_make(path, LedgerRole::kAdministers);
+}
+
+Result<std::unique_ptr<Ledger>> open_ledger_to_serve(const std::string& path) {
+  return open_or_make(path, LedgerRole::kServes);
 }
 
 Result<std::unique_ptr<Ledger>> open_existing_ledger(const std::string& path) {

@@ -16,6 +16,7 @@ namespace r1 {
 void add_ledger_option(CLI::App& command, std::string& path);
 
 Result<std::unique_ptr<Ledger>> open_ledger(const std::string& path);  // makes it when there is none
+Result<std::unique_ptr<Ledger>> open_ledger_to_serve(const std::string& path);
 Result<std::unique_ptr<Ledger>> open_existing_ledger(const std::string& path);
 
 }  // namespace r1

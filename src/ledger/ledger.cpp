@@ -172,6 +172,13 @@ void Ledger::settle(std::int64_t hold_id, const MeteredTokens& tokens, Callback<
   });
 }
 
+void Ledger::void_hold(std::int64_t hold_id, const std::string& rule, std::function<void(const Status&)> done) {
+  if (const Status named = check_name(rule, "the reason of a void"); !named.ok()) return done(named);
+  submit(voiding(hold_id, rule), [done = std::move(done)](const Result<std::optional<Entry>>& result) {
+    done(result.ok() ? Status() : Status(result.error()));
+  });
+}
+
 Result<Caller> Ledger::authenticate(std::string_view secret) {
   return wait_for<Caller>([&](auto done) { authenticate(secret, std::move(done)); });
 }
@@ -185,9 +192,10 @@ Result<Receipt> Ledger::settle(std::int64_t hold_id, const MeteredTokens& tokens
 }
 
 Status Ledger::void_hold(std::int64_t hold_id, const std::string& rule) {
-  R1_TRY_STATUS(check_name(rule, "the reason of a void"));
-  const auto entry = change_and_wait(voiding(hold_id, rule));
-  return entry.ok() ? Status() : Status(entry.error());
+  const auto promise = std::make_shared<std::promise<Status>>();  // shared, as in wait_for
+  std::future<Status> future = promise->get_future();
+  void_hold(hold_id, rule, [promise](const Status& status) { promise->set_value(status); });
+  return future.get();
 }
 
 Result<std::int64_t> Ledger::void_abandoned() {

@@ -93,6 +93,7 @@ class Ledger {
   void authenticate(std::string_view secret, Callback<Caller> done);
   void reserve(const ReserveRequest& request, Callback<Admission> done);
   void settle(std::int64_t hold_id, const MeteredTokens& tokens, Callback<Receipt> done);
+  void void_hold(std::int64_t hold_id, const std::string& rule, std::function<void(const Status&)> done);
 
   // Voids what a server left open that ended without settling. Nobody else may be serving. Returns how many.
   Result<std::int64_t> void_abandoned();

@@ -77,6 +77,11 @@ WholeAnswer::WholeAnswer(Generation generation, std::unique_ptr<AnswerWire> wire
   for (std::size_t i = 0; i < answers_.size(); ++i) answers_[i].index = static_cast<int>(i);
 }
 
+HttpResponse WholeAnswer::interrupt() {
+  generation_.waive("not delivered: the server stopped");
+  return HttpDeferred::interrupt();
+}
+
 std::optional<HttpResponse> WholeAnswer::advance() {
   while (std::optional<AnswerPiece> piece = generation_.next())
     append(answers_[static_cast<std::size_t>(piece->index)], *piece);

@@ -35,6 +35,7 @@ class WholeAnswer final : public HttpDeferred {
   WholeAnswer(Generation generation, std::unique_ptr<AnswerWire> wire, const CompletionRequest& request);
 
   std::optional<HttpResponse> advance() override;
+  HttpResponse interrupt() override;
 
  private:
   Generation generation_;

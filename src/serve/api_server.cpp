@@ -121,12 +121,22 @@ struct ApiServer::Call {
   const HttpRequest& request;
   const HttpWaker& waker;
   std::string_view route;  // the path in the table that matched
+  Caller caller = {};      // nobody, where no key was sent
 };
 
-ApiServer::ApiServer(std::vector<ServedModel> models, AccessOptions access)
+struct ApiServer::Job {
+  const ServedModel* model;
+  CompletionRequest request;
+  Prompt prompt;
+  bool is_chat;
+  HttpWaker waker;
+};
+
+ApiServer::ApiServer(std::vector<ServedModel> models, AccessOptions access, Accounts* accounts)
     : models_(std::move(models)),
       is_loaded_(!models_.empty()),
       access_(std::move(access)),
+      accounts_(accounts),
       started_s_(std::time(nullptr)),
       ids_(random_seed(), static_cast<std::uint64_t>(getpid())) {}
 
@@ -166,6 +176,7 @@ const std::vector<ApiServer::Route>& ApiServer::routes() {
         {"POST", "/completions", &ApiServer::post_text},
         {"GET", "/models", &ApiServer::get_models},
         {"GET", "/models/", &ApiServer::get_model},
+        {"GET", "/user/balance", &ApiServer::get_balance},
     };
     std::vector<Route> table = {{"GET", "/health", &ApiServer::get_health},
                                 {"GET", "/ready", &ApiServer::get_ready},
@@ -173,7 +184,7 @@ const std::vector<ApiServer::Route>& ApiServer::routes() {
                                 {"GET", "/openapi.json", &ApiServer::get_openapi}};
     for (const std::string prefix : {"", "/v1", "/beta"})
       for (const Route& route : api)
-        table.push_back({route.method, prefix + route.path, route.answer, /*needs_models=*/true});
+        table.push_back({route.method, prefix + route.path, route.answer, /*is_api=*/true});
     for (const PageFile& file : page_files())
       table.push_back({"GET", std::string(file.path), &ApiServer::get_page_file});
     return table;
@@ -183,25 +194,18 @@ const std::vector<ApiServer::Route>& ApiServer::routes() {
 
 HttpReply ApiServer::handle(const HttpRequest& request, const HttpWaker& waker) {
   if (auto refused = check_access(request, access_)) return *std::move(refused);
-  HttpReply reply = dispatch({request, waker, {}});
-  const std::vector<HttpHeader> cors = cors_headers(request, access_);
-  const auto append_cors = [&](auto& answer) { answer.headers.insert(answer.headers.end(), cors.begin(), cors.end()); };
-  if (auto* response = std::get_if<HttpResponse>(&reply)) append_cors(*response);
-  if (auto* deferred = std::get_if<std::unique_ptr<HttpDeferred>>(&reply)) append_cors(**deferred);
-  if (auto* stream = std::get_if<std::unique_ptr<HttpStream>>(&reply)) append_cors(**stream);
+  HttpReply reply = dispatch(request, waker);
+  append_headers(reply, cors_headers(request, access_));
   return reply;
 }
 
-HttpReply ApiServer::dispatch(const Call& call) {
-  const HttpRequest& request = call.request;
+HttpReply ApiServer::dispatch(const HttpRequest& request, const HttpWaker& waker) {
   std::string allowed;
   for (const Route& route : routes()) {
     if (!matches(route.path, request.path)) continue;
     const bool is_get = route.method == "GET";
-    if (request.method == route.method || (is_get && request.method == "HEAD")) {
-      if (route.needs_models && !is_loaded_) return loading();
-      return (this->*route.answer)({request, call.waker, route.path});
-    }
+    if (request.method == route.method || (is_get && request.method == "HEAD"))
+      return answer_caller(route, request, waker);
     allowed += fmt::format("{}{}", is_get ? "GET, HEAD" : route.method, ", OPTIONS");
   }
   if (allowed.empty()) return error_response(404, fmt::format("there is no {} here", request.path), "", "not_found");
@@ -213,6 +217,16 @@ HttpReply ApiServer::dispatch(const Call& call) {
   return response;
 }
 
+// Whose key it is comes first: who has none learns nothing of what is served, and costs no work.
+HttpReply ApiServer::answer_caller(const Route& route, const HttpRequest& request, const HttpWaker& waker) {
+  if (route.is_api && !is_loaded_) return loading();
+  if (accounts_ == nullptr || !route.is_api) return (this->*route.answer)({request, waker, route.path});
+  const auto kept = std::make_shared<const HttpRequest>(request);
+  return accounts_->authenticate(request, waker, [this, &route, kept, waker](const Caller& caller) {
+    return (this->*route.answer)({*kept, waker, route.path, caller});
+  });
+}
+
 HttpReply ApiServer::post_chat(const Call& call) {
   CompletionRequest request;
   const auto read = read_request(call, /*is_chat=*/true, request);
@@ -220,7 +234,7 @@ HttpReply ApiServer::post_chat(const Call& call) {
   const ServedModel& model = *std::get<const ServedModel*>(read);
   auto prompt = model.chat_template->render(request.messages, request.thinking);
   if (!prompt.ok()) return error_response(400, prompt.error().message, "messages", "invalid_value");
-  return generate(call, model, request, *prompt, /*is_chat=*/true);
+  return admit(call, {&model, std::move(request), *std::move(prompt), /*is_chat=*/true, call.waker});
 }
 
 HttpReply ApiServer::post_text(const Call& call) {
@@ -229,9 +243,9 @@ HttpReply ApiServer::post_text(const Call& call) {
   const auto read = read_request(call, /*is_chat=*/false, request);
   if (const auto* error = std::get_if<ApiError>(&read)) return refusal(*error);
   const ServedModel& model = *std::get<const ServedModel*>(read);
-  const auto prompt = text_prompt(model, request);
+  auto prompt = text_prompt(model, request);
   if (!prompt.ok()) return error_response(400, "'suffix': " + prompt.error().message, "suffix", "unsupported");
-  return generate(call, model, request, *prompt, /*is_chat=*/false);
+  return admit(call, {&model, std::move(request), *std::move(prompt), /*is_chat=*/false, call.waker});
 }
 
 // What can be asked of an answer that is being written: so far, to end its thought.
@@ -245,7 +259,8 @@ HttpReply ApiServer::post_control(const Call& call) {
   if (*action != "end_thinking")
     return error_response(422, "'action' must be \"end_thinking\"", "action", "invalid_value");
   const auto found = thinking_.find(*id);
-  const auto end_thinking = found != thinking_.end() ? found->second.lock() : nullptr;
+  const bool is_callers = found != thinking_.end() && found->second.account_id == call.caller.account_id;
+  const auto end_thinking = is_callers ? found->second.end.lock() : nullptr;
   if (!end_thinking)
     return error_response(404, fmt::format("no answer with id '{:.64}' is being written", *id), "id", "not_found");
   end_thinking->store(true);
@@ -270,10 +285,10 @@ std::variant<const ServedModel*, ApiError> ApiServer::read_request(const Call& c
   return model;
 }
 
-HttpReply ApiServer::generate(const Call& call, const ServedModel& model, const CompletionRequest& request,
-                              const Prompt& prompt, bool is_chat) {
-  const int n_prompt = static_cast<int>(prompt.ids.size()), context = model.engine->context_length();
-  const std::string_view param = is_chat ? "messages" : "prompt";
+// What it may cost at most is reserved before the engine sees it.
+HttpReply ApiServer::admit(const Call& call, Job job) {
+  const int n_prompt = static_cast<int>(job.prompt.ids.size()), context = job.model->engine->context_length();
+  const std::string_view param = job.is_chat ? "messages" : "prompt";
   if (n_prompt == 0) return error_response(400, "the prompt is empty", param, "invalid_value");
   if (n_prompt >= context) {
     return error_response(
@@ -283,15 +298,33 @@ HttpReply ApiServer::generate(const Call& call, const ServedModel& model, const 
                     n_prompt, context),
         param, "context_length_exceeded");
   }
-  auto generation = Generation::start(model, request, prompt, [waker = call.waker] { waker.wake(); });
+  if (call.caller.key_id == 0) return generate(job, nullptr);
+  const int room = context - n_prompt, wanted = job.request.max_tokens;
+  const std::int64_t n_tokens_max = wanted > 0 ? std::min(wanted, room) : room;
+  const ReserveRequest reservation = {.key_id = call.caller.key_id,
+                                      .model = job.model->name,
+                                      .prompt_tokens = n_prompt,
+                                      .completion_tokens_max = n_tokens_max * job.request.n,
+                                      .idempotency_key = std::string(call.request.header("Idempotency-Key"))};
+  return accounts_->reserve(
+      call.caller, reservation, call.waker,
+      [this, job = std::move(job)](std::shared_ptr<Meter> meter) { return generate(job, std::move(meter)); });
+}
+
+HttpReply ApiServer::generate(const Job& job, std::shared_ptr<Meter> meter) {
+  const ServedModel& model = *job.model;
+  const CompletionRequest& request = job.request;
+  const std::int64_t account_id = meter ? meter->account_id() : 0;
+  auto generation = Generation::start(
+      model, request, job.prompt, [waker = job.waker] { waker.wake(); }, std::move(meter));
   if (!generation.ok()) return engine_failure(generation.error());
 
   const AnswerHead head{new_uuid(), model.name, fingerprint_of(model.name), std::time(nullptr)};
-  std::erase_if(thinking_, [](const auto& entry) { return entry.second.expired(); });
-  thinking_.emplace(head.id, generation->end_thinking());
-  std::string echoed = request.echo ? model.tokenizer->decode(prompt.ids) : "";
-  auto wire = is_chat ? chat_wire(head, {.thinks = prompt.in_thinking(), .logprobs = request.logprobs})
-                      : text_wire(head, {.echoed = std::move(echoed), .logprobs = request.logprobs});
+  std::erase_if(thinking_, [](const auto& entry) { return entry.second.end.expired(); });
+  thinking_.emplace(head.id, Thinking{generation->end_thinking(), account_id});
+  std::string echoed = request.echo ? model.tokenizer->decode(job.prompt.ids) : "";
+  auto wire = job.is_chat ? chat_wire(head, {.thinks = job.prompt.in_thinking(), .logprobs = request.logprobs})
+                          : text_wire(head, {.echoed = std::move(echoed), .logprobs = request.logprobs});
   if (request.stream) return std::make_unique<AnswerEvents>(std::move(*generation), std::move(wire), request);
   return std::make_unique<WholeAnswer>(std::move(*generation), std::move(wire), request);
 }
@@ -308,6 +341,11 @@ HttpReply ApiServer::get_model(const Call& call) {
   if (model == nullptr)
     return error_response(404, fmt::format("there is no model '{}' here", name), "", "model_not_found");
   return json_response(model_json(*model, started_s_));
+}
+
+HttpReply ApiServer::get_balance(const Call& call) {
+  if (accounts_ != nullptr) return accounts_->balance(call.caller, call.waker);
+  return error_response(404, "this server keeps no accounts (r1 serve --ledger)", "", "not_found");
 }
 
 HttpReply ApiServer::get_health(const Call& /*call*/) {

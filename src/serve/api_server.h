@@ -12,6 +12,7 @@
 
 #include "base/rng.h"
 #include "serve/access.h"
+#include "serve/accounts.h"
 #include "serve/completion_request.h"
 #include "serve/http_message.h"
 #include "serve/http_server.h"
@@ -21,8 +22,9 @@ namespace r1 {
 
 class ApiServer final : public HttpHandler {
  public:
-  // Without models it is loading: it says so to whoever asks for one, until publish().
-  explicit ApiServer(std::vector<ServedModel> models, AccessOptions access = {});
+  // Without models it is loading: it says so to whoever asks for one, until publish(). Without accounts, everybody may
+  // do everything, and nothing is charged.
+  explicit ApiServer(std::vector<ServedModel> models, AccessOptions access = {}, Accounts* accounts = nullptr);
   void publish(std::vector<ServedModel> models);  // from any thread, once; at least one model
 
   HttpReply handle(const HttpRequest& request, const HttpWaker& waker) override;
@@ -34,20 +36,23 @@ class ApiServer final : public HttpHandler {
 
  private:
   struct Call;  // a request with what its handling needs
+  struct Job;   // what a generation is made from
   struct Route {
     std::string_view method;
     std::string path;
     HttpReply (ApiServer::*answer)(const Call& call);
-    bool needs_models = false;
+    bool is_api = false;  // needs a key, where keys are required, and models
   };
   static const std::vector<Route>& routes();
 
-  HttpReply dispatch(const Call& call);
+  HttpReply dispatch(const HttpRequest& request, const HttpWaker& waker);
+  HttpReply answer_caller(const Route& route, const HttpRequest& request, const HttpWaker& waker);
   HttpReply post_chat(const Call& call);
   HttpReply post_text(const Call& call);
   HttpReply post_control(const Call& call);
   HttpReply get_models(const Call& call);
   HttpReply get_model(const Call& call);
+  HttpReply get_balance(const Call& call);
   HttpReply get_health(const Call& call);
   HttpReply get_ready(const Call& call);
   HttpReply get_metrics(const Call& call);
@@ -58,17 +63,22 @@ class ApiServer final : public HttpHandler {
   std::string_view state() const;  // "ready", "loading", "stopping"
   std::span<const ServedModel> served() const;
   std::variant<const ServedModel*, ApiError> read_request(const Call& call, bool is_chat, CompletionRequest& request);
-  HttpReply generate(const Call& call, const ServedModel& model, const CompletionRequest& request, const Prompt& prompt,
-                     bool is_chat);
+  HttpReply admit(const Call& call, Job job);
+  HttpReply generate(const Job& job, std::shared_ptr<Meter> meter);
   std::string new_uuid();
 
   std::vector<ServedModel> models_;  // not looked at before is_loaded_
   std::atomic<bool> is_loaded_;
   const AccessOptions access_;
+  Accounts* const accounts_;  // null: none are kept
   const HttpServer* server_ = nullptr;
   const std::int64_t started_s_;
   // By the id of the answer: its Generation's end_thinking(). Those that are over are dropped as new ones come.
-  std::map<std::string, std::weak_ptr<std::atomic<bool>>, std::less<>> thinking_;
+  struct Thinking {
+    std::weak_ptr<std::atomic<bool>> end;
+    std::int64_t account_id;  // whose answer it is
+  };
+  std::map<std::string, Thinking, std::less<>> thinking_;
   Rng ids_;  // of answers, and seeds for those who name none
 };
 

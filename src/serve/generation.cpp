@@ -42,16 +42,27 @@ bool is_empty(const AnswerPiece& piece) {
 }  // namespace
 
 Result<Generation> Generation::start(const ServedModel& model, const CompletionRequest& request, const Prompt& prompt,
-                                     const std::function<void()>& on_event) {
+                                     const std::function<void()>& on_event, std::shared_ptr<Meter> meter) {
   Generation generation(*model.tokenizer, request);
+  generation.on_event_ = on_event;
+  generation.meter_ = std::move(meter);
   generation.answers_.reserve(static_cast<std::size_t>(request.n));
   for (int i = 0; i < request.n; ++i) {
     GenerateRequest engine = engine_request(model, request, prompt, i);
     engine.on_event = on_event;
+    if (generation.meter_) {
+      engine.account = static_cast<std::uint64_t>(generation.meter_->account_id());
+      engine.on_over = [meter = generation.meter_, i](const Usage& usage) { meter->take(usage, i); };
+    }
     engine.thought = thought_limit(model, request, prompt.answer_start);
     if (request.detect_repetition) engine.repetition = RepetitionLimit{};
     if (engine.thought) engine.thought->end_now = generation.end_thinking_;
-    R1_TRY(TokenStream tokens, model.engine->submit(std::move(engine)));
+    auto submitted = model.engine->submit(std::move(engine));
+    if (!submitted.ok()) {
+      generation.waive("the engine did not take it");
+      return submitted.error();
+    }
+    TokenStream tokens = *std::move(submitted);
     AnswerStream text(*model.tokenizer, prompt.answer_start, request.stop);
     Usage usage;
     usage.prompt_tokens = static_cast<int>(prompt.ids.size());
@@ -63,11 +74,34 @@ Result<Generation> Generation::start(const ServedModel& model, const CompletionR
 }
 
 std::optional<AnswerPiece> Generation::next() {
+  if (last_piece_) return settled_piece();
   for (std::size_t tried = 0; tried < answers_.size() && !failure_; ++tried) {
     const std::size_t index = turn_++ % answers_.size();
-    if (auto piece = next_of(index)) return piece;
+    auto piece = next_of(index);
+    if (!piece) continue;
+    if (n_unfinished_ > 0 || !meter_) return piece;
+    last_piece_ = std::move(piece);
+    settle();
+    return settled_piece();
   }
   return std::nullopt;
+}
+
+std::optional<AnswerPiece> Generation::settled_piece() {
+  const std::optional<Status> settled = meter_->settled();
+  if (!settled) return std::nullopt;
+  if (settled->ok()) return std::exchange(last_piece_, std::nullopt);
+  failure_ = Error{ErrorCode::kOutOfResource, "the accounts can't be reached"};  // the log says why
+  return std::nullopt;
+}
+
+void Generation::settle() {
+  const UsageReport used = usage();
+  meter_->settle({used.prompt_tokens, used.cached_tokens, used.completion_tokens}, request_.stream, on_event_);
+}
+
+void Generation::waive(std::string rule) {
+  if (meter_) meter_->waive(std::move(rule));
 }
 
 std::optional<AnswerPiece> Generation::next_of(std::size_t index) {
@@ -103,6 +137,7 @@ void Generation::take_finish(Answer& answer, const Finish& finish, AnswerPiece& 
   if (!is_end && !answer.text.stopped()) {
     failure_ = finish.reason == FinishReason::kError ? finish.error
                                                      : Error{ErrorCode::kCancelled, "the generation was cancelled"};
+    if (!request_.stream) waive("not delivered: the engine failed");
     return;
   }
   answer.usage.cached_tokens = finish.usage.cached_tokens;
@@ -141,6 +176,10 @@ std::vector<AnswerPiece> Generation::give_up() {
     piece.finish_reason = "insufficient_system_resource";
     piece.finish_detail = "server_stopping";
   }
+  if (last_piece_)  // being settled already
+    pieces.push_back(*std::exchange(last_piece_, std::nullopt));
+  else if (meter_ && usage().completion_tokens > 0)
+    settle();
   return pieces;
 }
 

@@ -1,7 +1,8 @@
 // generation.h: one request at work: its n answers, from the engine's token streams to pieces of text, usage and ends.
 //
 // Streamed and whole answers are made from the same pieces, so they say the same. Pulled from on the io thread; the
-// engine wakes the puller. Destroying it cancels what still runs.
+// engine wakes the puller. Destroying it cancels what still runs. With a Meter, the last piece comes when what the
+// request has used is settled, and a ledger that fails is a failure of the answer.
 #pragma once
 
 #include <atomic>
@@ -15,6 +16,7 @@
 #include "base/result.h"
 #include "engine/engine.h"
 #include "serve/completion_request.h"
+#include "serve/meter.h"
 #include "serve/served_model.h"
 #include "text/answer_stream.h"
 
@@ -49,17 +51,22 @@ class Generation {
   Generation(Generation&&) noexcept = default;
   Generation& operator=(Generation&&) noexcept = default;
 
-  // Submits the request's n answers, or none. `on_event` is called from the engine's thread.
+  // Submits the request's n answers, or none. `on_event` is called from the engine's and the ledger's thread; `meter`
+  // may be null.
   static Result<Generation> start(const ServedModel& model, const CompletionRequest& request, const Prompt& prompt,
-                                  const std::function<void()>& on_event);
+                                  const std::function<void()>& on_event, std::shared_ptr<Meter> meter = nullptr);
 
   // The next piece, of whichever answer has one; nothing when there is none now, at the end, and after a failure.
   std::optional<AnswerPiece> next();
-  // Gives up what still runs; its last pieces, with what was held back. Then it is done.
+  // Gives up what still runs; its last pieces, with what was held back. Then it is done, and settled before the process
+  // ends.
   std::vector<AnswerPiece> give_up();
-  bool done() const { return n_unfinished_ == 0; }
+  bool done() const { return n_unfinished_ == 0 && !last_piece_; }
   const std::optional<Error>& failure() const { return failure_; }
   UsageReport usage() const;  // complete when done
+
+  // An answer that nobody will be sent, through no fault of its client, is not charged.
+  void waive(std::string rule);
 
   // Set to true from any thread, it ends the thinking of all answers. Lives as long as the generation.
   const std::shared_ptr<std::atomic<bool>>& end_thinking() const { return end_thinking_; }
@@ -77,6 +84,8 @@ class Generation {
       : tokenizer_(&tokenizer), request_(request) {}
 
   std::optional<AnswerPiece> next_of(std::size_t index);
+  std::optional<AnswerPiece> settled_piece();
+  void settle();
   void take_token(Answer& answer, const SampledToken& token, AnswerPiece& piece);
   void take_finish(Answer& answer, const Finish& finish, AnswerPiece& piece);
   void take_rest(Answer& answer, AnswerPiece& piece);
@@ -88,6 +97,9 @@ class Generation {
   std::size_t turn_ = 0;
   int n_unfinished_ = 0;
   std::optional<Error> failure_;
+  std::function<void()> on_event_;
+  std::shared_ptr<Meter> meter_;
+  std::optional<AnswerPiece> last_piece_;  // kept back until its usage is settled
   std::shared_ptr<std::atomic<bool>> end_thinking_ = std::make_shared<std::atomic<bool>>(false);
 };
 

@@ -99,6 +99,12 @@ inline constexpr std::string_view kAnswers = R"({
 "Model": {"type": "object", "required": ["id", "object", "created", "owned_by", "context_length"], "properties": {
   "id": {"type": "string"}, "object": {"const": "model"}, "created": {"type": "integer"},
   "owned_by": {"type": "string"}, "context_length": {"type": "integer", "minimum": 1}}},
+"Balance": {"type": "object", "required": ["is_available", "balance_infos"], "properties": {
+  "is_available": {"type": "boolean"},
+  "balance_infos": {"type": "array", "items": {"type": "object",
+    "required": ["currency", "total_balance", "granted_balance", "topped_up_balance"], "properties": {
+    "currency": {"const": "USD"}, "total_balance": {"type": "string"}, "granted_balance": {"type": "string"},
+    "topped_up_balance": {"type": "string"}}}}}},
 "ModelList": {"type": "object", "required": ["object", "data"], "properties": {
   "object": {"const": "list"}, "data": {"type": "array", "items": {"$ref": "#/components/schemas/Model"}}}},
 "Ready": {"type": "object", "required": ["status"], "properties": {

@@ -1,0 +1,209 @@
+// accounts.cpp: asking the ledger, and its refusals as responses.
+#include "serve/accounts.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+#include "base/log.h"
+
+namespace r1 {
+namespace {
+
+constexpr std::int64_t kNanoPerCent = 10'000'000;
+constexpr int kShortestMaskedSecret = 16;  // shorter ones are not shown in part either
+
+// The ledger's word, waited for.
+template <typename T>
+class LedgerWord final : public HttpPending {
+ public:
+  using Then = std::function<HttpReply(Result<T>)>;
+  using Mailbox = std::shared_ptr<BoundedQueue<Result<T>>>;
+  LedgerWord(Mailbox mailbox, Then then) : mailbox_(std::move(mailbox)), then_(std::move(then)) {}
+
+  std::optional<HttpReply> advance() override {
+    std::optional<Result<T>> word = mailbox_->try_pop();
+    if (!word) return std::nullopt;
+    return then_(*std::move(word));
+  }
+
+ private:
+  Mailbox mailbox_;
+  Then then_;
+};
+
+// `start` is called with the callback for the ledger. If the client leaves before that comes, the mailbox and what is
+// in it end with the callback: a Meter then voids its hold.
+template <typename T, typename Start>
+HttpReply ask(const HttpWaker& waker, Start start, typename LedgerWord<T>::Then then) {
+  const auto mailbox = std::make_shared<BoundedQueue<Result<T>>>(1);
+  start([mailbox, waker](Result<T> word) {
+    mailbox->try_push(std::move(word));
+    waker.wake();
+  });
+  return std::make_unique<LedgerWord<T>>(mailbox, std::move(then));
+}
+
+// Why is for the operator: it names files.
+HttpResponse ledger_failure(const Error& error) {
+  log_error(fmt::format("the ledger: {}", error.message));
+  HttpResponse response = error_response(503, "the accounts can't be reached; nothing was charged", "", "overloaded");
+  response.headers.push_back({"Retry-After", "5"});
+  return response;
+}
+
+// DeepSeek's words, with its code.
+HttpResponse unauthorized(std::string_view why) {
+  HttpResponse response =
+      error_response(401, fmt::format("Authentication Fails, {}", why), "", "invalid_request_error");
+  response.headers.push_back({"WWW-Authenticate", "Bearer"});
+  return response;
+}
+
+std::string_view bearer_of(const HttpRequest& request) {
+  const std::string_view value = request.header("Authorization"), scheme = "Bearer ";
+  if (!equal_ignoring_case(value.substr(0, scheme.size()), scheme)) return {};
+  const std::size_t first = value.find_first_not_of(' ', scheme.size());
+  return first == std::string_view::npos ? std::string_view() : value.substr(first);
+}
+
+std::string masked(std::string_view secret) {
+  if (std::ssize(secret) < kShortestMaskedSecret) return "****";
+  std::string last(secret.substr(secret.size() - 4));
+  for (char& c : last) c = c > ' ' && c < 127 ? c : '*';
+  return "****" + last;
+}
+
+HttpResponse retry_after(HttpResponse response, int seconds) {
+  response.headers.push_back({"Retry-After", std::to_string(seconds)});
+  return response;
+}
+
+HttpResponse refusal_response(const Admission& admission) {
+  const std::string& why = admission.reason;
+  switch (admission.refusal) {
+    case Refusal::kNone:
+      break;
+    case Refusal::kKey:
+      return unauthorized(why);
+    case Refusal::kModel:
+      return error_response(403, why, "model", "model_not_allowed");
+    case Refusal::kBalance:
+    case Refusal::kBudget:
+      return error_response(402, "Insufficient Balance: " + why, "", "invalid_request_error");
+    case Refusal::kConcurrency:
+      return retry_after(error_response(429, why, "", "rate_limit_reached"), 1);
+    case Refusal::kRequestRate:
+    case Refusal::kTokenRate:
+      return retry_after(error_response(429, why, "", "rate_limit_reached"), std::max(1, admission.retry_after_s));
+    case Refusal::kInProgress:
+      return retry_after(error_response(409, why, "Idempotency-Key", "idempotency_key_in_use"), 1);
+    case Refusal::kMismatch:
+      return error_response(422, why, "Idempotency-Key", "idempotency_key_reused");
+  }
+  const MeteredTokens used = admission.settled_before.value_or(MeteredTokens{});
+  HttpResponse response = error_response(
+      409,
+      fmt::format("the request with this Idempotency-Key was answered, and charged once: {} prompt tokens, {} of them "
+                  "cached, and {} completion tokens",
+                  used.prompt, used.cached, used.completion),
+      "Idempotency-Key", "already_answered");
+  response.headers.push_back({"x-should-retry", "false"});  // OpenAI's clients repeat a 409 otherwise
+  return response;
+}
+
+// Cents, rounded down: who is told of them can spend them.
+std::string format_cents(std::int64_t nanousd) {
+  const std::int64_t cents = nanousd / kNanoPerCent - (nanousd % kNanoPerCent < 0 ? 1 : 0);
+  const std::int64_t magnitude = cents < 0 ? -cents : cents;
+  return fmt::format("{}{}.{:02}", cents < 0 ? "-" : "", magnitude / 100, magnitude % 100);
+}
+
+HttpResponse balance_response(const Account& account) {
+  const bool is_available = !account.prepaid || account.balance_nanousd > account.held_nanousd;
+  const std::string total = format_cents(account.balance_nanousd);
+  HttpResponse response;
+  response.headers.push_back({"Cache-Control", "no-store"});
+  response.body = OrderedJson({{"is_available", is_available},
+                               {"balance_infos", OrderedJson::array({OrderedJson({{"currency", "USD"},
+                                                                                  {"total_balance", total},
+                                                                                  {"granted_balance", "0.00"},
+                                                                                  {"topped_up_balance", total}})})}})
+                      .dump();
+  return response;
+}
+
+// What reserve() gave, with the meter that will close its hold.
+struct Admitted {
+  Admission admission;
+  std::shared_ptr<Meter> meter;
+};
+
+}  // namespace
+
+Accounts::Accounts(std::unique_ptr<Ledger> ledger, KeyRule rule)
+    : rule_(rule), closer_(*ledger), ledger_(std::move(ledger)) {}
+
+Accounts::~Accounts() { closer_.retry(); }
+
+HttpReply Accounts::authenticate(const HttpRequest& request, const HttpWaker& waker,
+                                 std::function<HttpReply(const Caller&)> then) {
+  const std::string secret(bearer_of(request));
+  if (secret.empty()) {
+    if (rule_ == KeyRule::kOptional && request.header("Authorization").empty()) return then({});
+    return unauthorized("no api key was sent: Authorization: Bearer <key>");
+  }
+  return ask<Caller>(
+      waker, [&](auto done) { ledger_->authenticate(secret, std::move(done)); },
+      [mask = masked(secret), then = std::move(then)](const Result<Caller>& caller) -> HttpReply {
+        if (caller.ok()) return then(*caller);
+        if (caller.error().code != ErrorCode::kNotFound) return ledger_failure(caller.error());
+        return unauthorized(fmt::format("Your api key: {} is invalid", mask));
+      });
+}
+
+HttpReply Accounts::reserve(const Caller& caller, const ReserveRequest& request, const HttpWaker& waker,
+                            std::function<HttpReply(std::shared_ptr<Meter>)> then) {
+  if (!request.idempotency_key.empty()) {
+    if (const Status named = check_name(request.idempotency_key, "an Idempotency-Key"); !named.ok())
+      return error_response(400, named.error().message, "Idempotency-Key", "invalid_value");
+  }
+  closer_.retry();
+  const auto start = [&](auto done) {
+    ledger_->reserve(request, [this, caller, done](const Result<Admission>& admission) {
+      if (!admission.ok()) return done(admission.error());
+      Admitted admitted{*admission, nullptr};
+      if (admission->refusal == Refusal::kNone && !admission->settled_before)
+        admitted.meter = std::make_shared<Meter>(closer_, admission->hold.id, caller.account_id);
+      done(std::move(admitted));
+    });
+  };
+  return ask<Admitted>(waker, start, [then = std::move(then)](Result<Admitted> admitted) -> HttpReply {
+    if (!admitted.ok()) return ledger_failure(admitted.error());
+    if (!admitted->meter) return refusal_response(admitted->admission);
+    return then(std::move(admitted->meter));
+  });
+}
+
+HttpReply Accounts::balance(const Caller& caller, const HttpWaker& waker) {
+  if (caller.key_id == 0) return unauthorized("a balance is that of a key: Authorization: Bearer <key>");
+  const auto start = [&](auto done) {
+    const auto account = std::make_shared<Account>();
+    const auto copy = [account, id = caller.account_id](const LedgerState& state,
+                                                        std::int64_t) -> Result<std::optional<Entry>> {
+      *account = state.accounts().at(id);
+      return std::optional<Entry>();
+    };
+    ledger_->submit(copy, [account, done](const Result<std::optional<Entry>>& result) {
+      done(result.ok() ? Result<Account>(*account) : Result<Account>(result.error()));
+    });
+  };
+  return ask<Account>(waker, start, [](const Result<Account>& account) -> HttpReply {
+    return account.ok() ? balance_response(*account) : ledger_failure(account.error());
+  });
+}
+
+}  // namespace r1

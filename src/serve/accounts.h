@@ -1,0 +1,42 @@
+// accounts.h: requests on behalf of accounts: whose key it is, what a request may cost at most, and what is left.
+//
+// The io thread never waits for the ledger: an answer that depends on it is an HttpPending, woken by the ledger's
+// writer thread. What the ledger refuses becomes DeepSeek's errors here (docs/api.md).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "ledger/ledger.h"
+#include "serve/http_message.h"
+#include "serve/meter.h"
+
+namespace r1 {
+
+enum class KeyRule { kRequired, kOptional };  // optional: who sends none is nobody, and nothing is charged
+
+class Accounts {
+ public:
+  Accounts(std::unique_ptr<Ledger> ledger, KeyRule rule);
+  Accounts(const Accounts&) = delete;
+  Accounts& operator=(const Accounts&) = delete;
+  ~Accounts();  // waits until what was settled is durable
+
+  // 401, or what `then` answers to the caller whose key the request has: `Caller{}` for nobody.
+  HttpReply authenticate(const HttpRequest& request, const HttpWaker& waker,
+                         std::function<HttpReply(const Caller&)> then);
+
+  // A refusal (401, 402, 403, 409, 422, 429, 503), or what `then` answers with the meter of the reserved request.
+  HttpReply reserve(const Caller& caller, const ReserveRequest& request, const HttpWaker& waker,
+                    std::function<HttpReply(std::shared_ptr<Meter>)> then);
+
+  HttpReply balance(const Caller& caller, const HttpWaker& waker);  // as GET /user/balance has it
+
+ private:
+  const KeyRule rule_;
+  HoldCloser closer_;
+  std::unique_ptr<Ledger> ledger_;  // ends first: its callbacks use the closer
+};
+
+}  // namespace r1
