@@ -116,8 +116,13 @@ Result<std::unique_ptr<Accounts>> open_accounts(const Options& options) {
   if (options.insecure && options.require_keys)
     return Error{ErrorCode::kInvalidInput, "--insecure-no-auth and --require-keys contradict each other"};
   if (is_open && !options.require_keys && options.ledger.empty()) return std::unique_ptr<Accounts>();
-  R1_TRY(std::unique_ptr<Ledger> ledger, open_ledger_to_serve(options.ledger));
-  R1_TRY(const std::int64_t n_keys, count_usable_keys(*ledger));
+  auto ledger = open_existing_ledger(options.ledger, LedgerRole::kServes);
+  if (!ledger.ok() && is_open) return ledger.error();
+  if (!ledger.ok()) {
+    return with_context(ledger.error(),
+                        fmt::format("--host {} needs API keys, or --insecure-no-auth", options.http.host));
+  }
+  R1_TRY(const std::int64_t n_keys, count_usable_keys(**ledger));
   if (!is_open && n_keys == 0) {
     return Error{
         ErrorCode::kInvalidInput,
@@ -126,7 +131,7 @@ Result<std::unique_ptr<Accounts>> open_accounts(const Options& options) {
                     options.http.host)};
   }
   const KeyRule rule = is_open && !options.require_keys ? KeyRule::kOptional : KeyRule::kRequired;
-  return std::make_unique<Accounts>(std::move(ledger), rule);
+  return std::make_unique<Accounts>(*std::move(ledger), rule);
 }
 
 // The port is taken first: /ready tells how far the loading is, and a port in use is reported before minutes of it.

@@ -9,7 +9,6 @@
 
 #include "apps/store.h"
 #include "base/file.h"
-#include "ledger/sqlite_ledger.h"
 
 namespace r1 {
 namespace {
@@ -20,15 +19,6 @@ Result<std::string> place_of(const std::string& path) {
   return store.home() + "/ledger.db";
 }
 
-Result<std::unique_ptr<Ledger>> open_or_make(const std::string& path, LedgerRole role) {
-  R1_TRY(const std::string place, place_of(path));
-  if (path.empty()) {
-    std::error_code failed;  // a folder that can't be made is reported by opening the file
-    std::filesystem::create_directories(std::filesystem::path(place).parent_path(), failed);
-  }
-  return open_sqlite_ledger(place, {.role = role});
-}
-
 }  // namespace
 
 void add_ledger_option(CLI::App& command, std::string& path) {
@@ -36,14 +26,15 @@ void add_ledger_option(CLI::App& command, std::string& path) {
 }
 
 Result<std::unique_ptr<Ledger>> open_ledger(const std::string& path) {
-  return open_or_make(path, LedgerRole::kAdministers);
+  R1_TRY(const std::string place, place_of(path));
+  if (path.empty()) {
+    std::error_code failed;  // a folder that can't be made is reported by opening the file
+    std::filesystem::create_directories(std::filesystem::path(place).parent_path(), failed);
+  }
+  return open_sqlite_ledger(place);
 }
 
-Result<std::unique_ptr<Ledger>> open_ledger_to_serve(const std::string& path) {
-  return open_or_make(path, LedgerRole::kServes);
-}
-
-Result<std::unique_ptr<Ledger>> open_existing_ledger(const std::string& path) {
+Result<std::unique_ptr<Ledger>> open_existing_ledger(const std::string& path, LedgerRole role) {
   R1_TRY(const std::string place, place_of(path));
   std::error_code failed;
   if (const auto size = std::filesystem::file_size(place, failed); !failed && size == 0) {
@@ -51,7 +42,7 @@ Result<std::unique_ptr<Ledger>> open_existing_ledger(const std::string& path) {
     return Error{ErrorCode::kInvalidInput,
                  fmt::format("the ledger {} is empty: a ledger has its tables at least", place)};
   }
-  if (file_exists(place)) return open_sqlite_ledger(place);
+  if (file_exists(place)) return open_sqlite_ledger(place, {.role = role});
   return Error{ErrorCode::kNotFound, fmt::format("there is no ledger {} yet; `r1 keys create NAME` begins one", place)};
 }
 

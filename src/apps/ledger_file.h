@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "ledger/ledger.h"
+#include "ledger/sqlite_ledger.h"
 
 namespace CLI {
 class App;
@@ -16,7 +17,6 @@ namespace r1 {
 void add_ledger_option(CLI::App& command, std::string& path);
 
 Result<std::unique_ptr<Ledger>> open_ledger(const std::string& path);  // makes it when there is none
-Result<std::unique_ptr<Ledger>> open_ledger_to_serve(const std::string& path);
-Result<std::unique_ptr<Ledger>> open_existing_ledger(const std::string& path);
+Result<std::unique_ptr<Ledger>> open_existing_ledger(const std::string& path, LedgerRole = LedgerRole::kAdministers);
 
 }  // namespace r1

@@ -1,4 +1,4 @@
-// access.h: whose requests are let in. There are no keys yet, so what protects a server on this machine is that only
+// access.h: whose requests are let in. Where no keys are required, what protects a server on this machine is that only
 // this machine reaches it; a web page open in its browser could, and is kept out here.
 //
 // 1. The Host must be an address, localhost, or a name the operator allowed: a foreign name that was pointed at this

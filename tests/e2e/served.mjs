@@ -36,7 +36,17 @@ export function isStored(name) {
   return JSON.parse(r1("list", "--json")).some((model) => model.name === name && model.type !== "unfinished");
 }
 
-// {url, signal(), stop(), health(), rss_kb(), n_files()}. stop() expects the server to end by itself, with status 0: under a
+// {id, key} of a new API key.
+export function makeKey(ledger, name, ...args) {
+  return JSON.parse(r1("keys", "create", name, "--json", "--ledger", ledger, ...args));
+}
+
+// All entries of a ledger, oldest first.
+export function entriesOf(ledger) {
+  return r1("ledger", "export", "--json", "--ledger", ledger).trim().split("\n").filter(Boolean).map((line) => JSON.parse(line));
+}
+
+// {url, signal(), stop(), kill(), health(), rss_kb(), n_files()}. stop() expects the server to end by itself, with status 0: under a
 // sanitizer that is also its report of leaks.
 export async function serve(...args) {
   // What a sanitizer keeps of freed memory would look like a leak.
@@ -60,6 +70,10 @@ export async function serve(...args) {
     rss_kb: () => status("VmRSS"),
     n_files: () => readdirSync(`/proc/${child.pid}/fd`).length,
     signal: (name) => child.kill(name),
+    async kill() {
+      child.kill("SIGKILL");
+      await ended;
+    },
     async stop(signal = "SIGINT") {
       child.kill(signal);
       const code = await ended;

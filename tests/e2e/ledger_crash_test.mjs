@@ -1,0 +1,128 @@
+// ledger_crash_test.mjs: `kill -9` of `r1 serve` during 64 parallel streams, again and again on one ledger. Afterwards
+// nothing is lost and nothing doubled: who has seen the end of an answer was charged for it once, by the usage in it, and
+// every other reservation was settled or voided once. R1_SERVE_KILLS=1000 for many more kills than the usual five.
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import http from "node:http";
+import path from "node:path";
+import { test } from "node:test";
+
+import { entriesOf, makeKey, r1, serve, sleep, temporaryFolder } from "./served.mjs";
+
+const kKills = Number(process.env.R1_SERVE_KILLS ?? 5);
+const kStreams = 64;
+const kAccounts = 4;
+const kCredit = 1000;  // dollars
+
+const folder = temporaryFolder();
+const ledger = path.join(folder, "ledger.db");
+const script = path.join(folder, "script.json");
+writeFileSync(script, JSON.stringify({
+  model: "r1", parallel: kStreams, answers: [
+    { ms_per_token: 1, steps: [{ text: " word", repeat: 10 }, { text: "\n</think>\n\nShort." }] },
+    { ms_per_token: 2, cached_tokens: 5, steps: [{ text: " word", repeat: 40 }, { text: "\n</think>\n\nLonger." }] },
+    { steps: [{ text: "At once.\n</think>\n\nDone." }] },
+    { ms_per_token: 1, steps: [{ text: " word", repeat: 8 }, { fail: "as the script says" }] },
+  ],
+}));
+
+// What the server sent, complete or not; null when it can't be reached any more.
+function post(url, headers, body) {
+  return new Promise((resolve) => {
+    const request = http.request(`${url}/v1/chat/completions`, { method: "POST", headers, agent: false }, (response) => {
+      let text = "";
+      response.on("data", (bytes) => (text += bytes));
+      response.on("error", () => {});  // "close" follows
+      response.on("close", () => resolve({ status: response.statusCode, text }));
+    });
+    request.on("error", () => resolve(null));
+    request.end(body);
+  });
+}
+
+// The usage that the client was told, or null when it has not seen the end.
+async function stream(url, key, request) {
+  const headers = { Authorization: `Bearer ${key}`, "Idempotency-Key": request };
+  const body = { stream: true, max_tokens: 200, messages: [{ role: "user", content: "Hello there" }] };
+  const answer = await post(url, headers, JSON.stringify(body));
+  if (answer === null) return null;
+  assert.equal(answer.status, 200, `request ${request}: ${answer.status}`);
+  if (!answer.text.endsWith("data: [DONE]\n\n")) return null;
+  const events = answer.text.split("\n\n").filter((event) => event.startsWith("data: {"));
+  return JSON.parse(events.at(-1).slice(6)).usage;
+}
+
+// Requests in kStreams lanes until the server is gone; what was answered to its end goes into `told`.
+async function load(server, keys, round, told) {
+  let stopped = false;
+  const lane = async (number) => {
+    for (let turn = 0; !stopped; ++turn) {
+      const request = `${round}-${number}-${turn}`;
+      const usage = await stream(server.url, keys[number % keys.length], request);
+      if (usage) told.set(request, usage);
+    }
+  };
+  const lanes = Promise.all(Array.from({ length: kStreams }, (_, number) => lane(number)));
+  await sleep(30 + ((round * 7919) % 400));  // another moment in every round
+  stopped = true;
+  await server.kill();
+  await lanes;
+}
+
+// An oracle that knows nothing of the ledger but its columns.
+function sumsOf(entries) {
+  const accounts = new Map(), open = new Map();
+  for (const entry of entries) {
+    const account = accounts.get(entry.account_id) ?? { balance: 0, held: 0 };
+    accounts.set(entry.account_id, account);
+    if (entry.kind === "credit") account.balance += entry.amount_nanousd;
+    if (entry.kind === "reserve") open.set(entry.seq, entry), account.held += entry.amount_nanousd;
+    if (entry.kind !== "settle" && entry.kind !== "void") continue;
+    const hold = open.get(entry.hold_id);
+    assert.ok(hold, `entry ${entry.seq}: hold ${entry.hold_id} is closed twice or was never made`);
+    open.delete(entry.hold_id);
+    account.held -= hold.amount_nanousd;
+    account.balance -= entry.amount_nanousd;
+    const { prompt_tokens, cached_tokens, completion_tokens } = entry;
+    const cost = (prompt_tokens - cached_tokens) * 550 + cached_tokens * 140 + completion_tokens * 2190;
+    assert.equal(entry.amount_nanousd, entry.kind === "settle" ? cost : 0);
+  }
+  return { accounts, open };
+}
+
+test(`${kKills} kills during ${kStreams} streams lose nothing and double nothing`, async () => {
+  const keys = Array.from({ length: kAccounts }, (_, i) =>
+    makeKey(ledger, `key ${i}`, "--account", `account ${i}`, "--credit", String(kCredit)).key);
+  const told = new Map();
+  const start = () => serve("--engine", `script:${script}`, "--ledger", ledger, "--require-keys");
+  for (let round = 0; round < kKills; ++round) {
+    await load(await start(), keys, round, told);
+    r1("ledger", "verify", "--ledger", ledger);
+  }
+  const last = await start();  // voids what the last kill left
+  await last.stop();
+
+  const entries = entriesOf(ledger);
+  const { accounts, open } = sumsOf(entries);
+  assert.equal(open.size, 0, "every hold was closed");
+  const settled = new Map();
+  for (const entry of entries.filter(({ kind }) => kind === "settle")) {
+    assert.ok(!settled.has(entry.request), `${entry.request} was charged twice`);
+    settled.set(entry.request, entry);
+  }
+  for (const [request, usage] of told) {
+    const entry = settled.get(request);
+    assert.ok(entry, `${request} was answered to its end and is not charged`);
+    assert.equal(entry.prompt_tokens, usage.prompt_tokens);
+    assert.equal(entry.cached_tokens, usage.prompt_cache_hit_tokens);
+    assert.equal(entry.completion_tokens, usage.completion_tokens);
+  }
+  for (const shown of JSON.parse(r1("ledger", "show", "--json", "--ledger", ledger))) {
+    assert.equal(shown.balance_nanousd, accounts.get(shown.id).balance, shown.account);
+    assert.equal(shown.held_nanousd, 0);
+  }
+  const voids = entries.filter(({ kind, detail }) => kind === "void" && detail.startsWith("abandoned"));
+  assert.ok(told.size > 0 && voids.length > 0, `${told.size} answers were complete, ${voids.length} cut off by a kill`);
+  assert.match(r1("ledger", "verify", "--ledger", ledger), / 0 holds are open/);
+  console.log(`# ${entries.length} entries, ${told.size} answers complete, ${settled.size} settled, ${voids.length} abandoned`);
+});
