@@ -165,8 +165,8 @@ HttpReply Accounts::authenticate(const HttpRequest& request, const HttpWaker& wa
       });
 }
 
-HttpReply Accounts::reserve(const Caller& caller, const ReserveRequest& request, const HttpWaker& waker,
-                            std::function<HttpReply(std::shared_ptr<Meter>)> then) {
+HttpReply Accounts::reserve(const Caller& caller, const ReserveRequest& request, const std::string& digest,
+                            const HttpWaker& waker, std::function<HttpReply(std::shared_ptr<Meter>)> then) {
   if (!request.idempotency_key.empty()) {
     if (const Status named = check_name(request.idempotency_key, "an Idempotency-Key"); !named.ok())
       return error_response(400, named.error().message, "Idempotency-Key", "invalid_value");
@@ -181,11 +181,18 @@ HttpReply Accounts::reserve(const Caller& caller, const ReserveRequest& request,
       done(std::move(admitted));
     });
   };
-  return ask<Admitted>(waker, start, [then = std::move(then)](Result<Admitted> admitted) -> HttpReply {
-    if (!admitted.ok()) return ledger_failure(admitted.error());
-    if (!admitted->meter) return refusal_response(admitted->admission);
-    return then(std::move(admitted->meter));
-  });
+  KeptAnswers::Request repeat{caller.account_id, request.idempotency_key, digest};
+  return ask<Admitted>(
+      waker, start, [this, repeat = std::move(repeat), then = std::move(then)](Result<Admitted> admitted) {
+        if (!admitted.ok()) return HttpReply(ledger_failure(admitted.error()));
+        if (admitted->meter) {
+          HttpReply reply = then(std::move(admitted->meter));
+          return repeat.idempotency_key.empty() ? std::move(reply) : kept_.keep(repeat, std::move(reply));
+        }
+        std::optional<HttpReply> before;
+        if (admitted->admission.settled_before) before = kept_.find(repeat);
+        return before ? *std::move(before) : HttpReply(refusal_response(admitted->admission));
+      });
 }
 
 HttpReply Accounts::balance(const Caller& caller, const HttpWaker& waker) {

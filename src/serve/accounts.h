@@ -10,6 +10,7 @@
 
 #include "ledger/ledger.h"
 #include "serve/http_message.h"
+#include "serve/kept_answers.h"
 #include "serve/meter.h"
 
 namespace r1 {
@@ -27,14 +28,16 @@ class Accounts {
   HttpReply authenticate(const HttpRequest& request, const HttpWaker& waker,
                          std::function<HttpReply(const Caller&)> then);
 
-  // A refusal (401, 402, 403, 409, 422, 429, 503), or what `then` answers with the meter of the reserved request.
-  HttpReply reserve(const Caller& caller, const ReserveRequest& request, const HttpWaker& waker,
-                    std::function<HttpReply(std::shared_ptr<Meter>)> then);
+  // A refusal (401, 402, 403, 409, 422, 429, 503), or what `then` answers with the meter of the reserved request, or
+  // the answer that this request has got before: `digest` names all that it depends on.
+  HttpReply reserve(const Caller& caller, const ReserveRequest& request, const std::string& digest,
+                    const HttpWaker& waker, std::function<HttpReply(std::shared_ptr<Meter>)> then);
 
   HttpReply balance(const Caller& caller, const HttpWaker& waker);  // as GET /user/balance has it
 
  private:
   const KeyRule rule_;
+  KeptAnswers kept_;
   HoldCloser closer_;
   std::unique_ptr<Ledger> ledger_;  // ends first: its callbacks use the closer
 };

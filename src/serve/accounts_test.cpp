@@ -397,13 +397,28 @@ TEST_F(AccountsTest, ARepeatIsNotChargedAgain) {
   first = HttpResponse{};
   closed();
   EXPECT_EQ(repeat("hi").status, 200) << "after a void it may come again";
-  const Reply again = repeat("hi");
-  EXPECT_EQ(again.status, 409);
-  EXPECT_EQ(again.body_json()["error"]["code"], "already_answered");
-  EXPECT_EQ(again.header("x-should-retry"), "false");
+  EXPECT_EQ(repeat("hi").header("Idempotent-Replayed"), "true");
+  EXPECT_EQ(repeat("ho").status, 422) << "another request of the same size";
   EXPECT_EQ(repeat("something longer").status, 422);
   EXPECT_EQ(send(post(key.secret, body_of("hi"), {{"Idempotency-Key", std::string(300, 'x')}})).status, 400);
   EXPECT_EQ(closed().size(), 2u) << "a void and a settlement";
+}
+
+TEST_F(AccountsTest, ARepeatGetsTheSameAnswerWhileItIsKept) {
+  const NewKey key = make_key();
+  for (const bool stream : {false, true}) {
+    const HttpRequest request =
+        post(key.secret, body_of("hi", {{"stream", stream}}), {{"Idempotency-Key", stream ? "a stream" : "a body"}});
+    const Reply first = send(request), again = send(request);
+    EXPECT_EQ(again.status, 200);
+    EXPECT_EQ(again.body, first.body);
+  }
+  EXPECT_EQ(closed().size(), 2u);
+  start(KeyRule::kRequired);  // which the ledger outlives, but not the answers
+  const Reply later = send(post(key.secret, body_of("hi", {{"stream", false}}), {{"Idempotency-Key", "a body"}}));
+  EXPECT_EQ(later.status, 409);
+  EXPECT_EQ(later.body_json()["error"]["code"], "already_answered");
+  EXPECT_EQ(later.header("x-should-retry"), "false");
 }
 
 TEST_F(AccountsTest, TheBalanceIsInDeepSeeksForm) {

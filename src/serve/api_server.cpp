@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
+#include "base/sha256.h"
 #include "serve/answer_reply.h"
 #include "serve/answer_wire.h"
 #include "serve/generation.h"
@@ -306,8 +307,10 @@ HttpReply ApiServer::admit(const Call& call, Job job) {
                                       .prompt_tokens = n_prompt,
                                       .completion_tokens_max = n_tokens_max * job.request.n,
                                       .idempotency_key = std::string(call.request.header("Idempotency-Key"))};
+  const std::string digest =
+      reservation.idempotency_key.empty() ? "" : sha256_hex(std::string(call.route) + "\n" + call.request.body);
   return accounts_->reserve(
-      call.caller, reservation, call.waker,
+      call.caller, reservation, digest, call.waker,
       [this, job = std::move(job)](std::shared_ptr<Meter> meter) { return generate(job, std::move(meter)); });
 }
 

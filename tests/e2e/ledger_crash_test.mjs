@@ -97,7 +97,7 @@ test(`${kKills} kills during ${kStreams} streams lose nothing and double nothing
   const start = () => serve("--engine", `script:${script}`, "--ledger", ledger, "--require-keys");
   for (let round = 0; round < kKills; ++round) {
     await load(await start(), keys, round, told);
-    r1("ledger", "verify", "--ledger", ledger);
+    if (round % 20 === 0) r1("ledger", "verify", "--ledger", ledger);  // walks all entries: not after each of 1,000
   }
   const last = await start();  // voids what the last kill left
   await last.stop();

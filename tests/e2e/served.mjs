@@ -19,7 +19,7 @@ export function temporaryFolder() {
 }
 
 export function r1(...args) {
-  const done = spawnSync(R1, args, { encoding: "utf8" });
+  const done = spawnSync(R1, args, { encoding: "utf8", maxBuffer: 1 << 30 });
   if (done.status !== 0) throw new Error(`r1 ${args.join(" ")}: status ${done.status}\n${done.stderr}`);
   return done.stdout;
 }
@@ -46,6 +46,9 @@ export function entriesOf(ledger) {
   return r1("ledger", "export", "--json", "--ledger", ledger).trim().split("\n").filter(Boolean).map((line) => JSON.parse(line));
 }
 
+const started = new Set();
+process.on("exit", () => started.forEach((child) => child.kill("SIGKILL")));
+
 // {url, signal(), stop(), kill(), health(), rss_kb(), n_files()}. stop() expects the server to end by itself, with status 0: under a
 // sanitizer that is also its report of leaks.
 export async function serve(...args) {
@@ -54,7 +57,8 @@ export async function serve(...args) {
   const child = spawn(R1, ["serve", ...(args.includes("--port") ? [] : ["--port", "0"]), ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   const ended = new Promise((resolve) => child.on("exit", (code, signal) => resolve(code ?? signal)));
-  process.on("exit", () => child.kill("SIGKILL"));
+  started.add(child);
+  child.on("exit", () => started.delete(child));
   const url = await new Promise((resolve, reject) => {
     child.stderr.on("data", (bytes) => {
       said += bytes;
