@@ -72,7 +72,7 @@ TEST_F(OpenapiTest, EveryOperationHasWordsAndAUniqueNameAndIsServed) {
 
 TEST_F(OpenapiTest, EveryStatusOfAnErrorIsDescribed) {
   const json responses = document()["components"]["responses"];
-  for (const int status : {400, 401, 402, 403, 404, 405, 408, 413, 415, 421, 422, 429, 431, 500, 503})
+  for (const int status : {400, 401, 402, 403, 404, 405, 408, 409, 413, 415, 421, 422, 429, 431, 500, 503})
     EXPECT_TRUE(responses.contains(std::to_string(status))) << status;
 }
 
