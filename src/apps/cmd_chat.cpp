@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/answering.h"
+#include "apps/built_in_model.h"
 #include "apps/commands.h"
 #include "apps/line_reader.h"
 #include "apps/sampling_flags.h"
@@ -18,12 +19,11 @@
 namespace r1 {
 namespace {
 
-constexpr const char* kDefaultModel = "smollm2:135m";
 
 struct Options {
   EngineFlags engine;
   SamplingFlags sampling;
-  std::string model = kDefaultModel, system, think = "show";
+  std::string model = std::string(kBuiltInModel), system, think = "show";
   int max_tokens = 0;
 };
 

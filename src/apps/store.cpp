@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "apps/built_in_model.h"
 #include "apps/catalogue.h"
 #include "apps/manifest.h"
 #include "base/file.h"
@@ -246,7 +247,10 @@ Result<std::string> resolve_model(const Store& store, const std::string& path_or
   if (!is_model_name(path_or_name) || path_or_name.ends_with(".gguf")) {
     return Error{ErrorCode::kNotFound, fmt::format("{}: no such file or folder", path_or_name)};
   }
-  if (!is_directory(store.model_folder(path_or_name))) return not_in_store(store, path_or_name);
+  if (!is_directory(store.model_folder(path_or_name))) {
+    if (path_or_name == kBuiltInModel) return built_in_model_path(store.home());
+    return not_in_store(store, path_or_name);
+  }
   R1_TRY(const StoredModel model, store.find(path_or_name));
   return model.path;
 }
