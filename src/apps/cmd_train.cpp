@@ -14,6 +14,7 @@
 #include "tasks/registry.h"
 #include "train/evaluate.h"
 #include "train/learner.h"
+#include "train/report.h"
 #include "train/stage.h"
 #include "train/tokenizer_corpus.h"
 
@@ -23,7 +24,7 @@ namespace {
 constexpr std::int64_t kMaxConfigBytes = 1 << 20;
 
 struct Options {
-  std::string config, folder, file, type = "q8_0";
+  std::string config, folder, file, type = "q8_0", page = "report.html", svg_folder;
   int n_workers = 0;  // 0: all cores
   int vocab_size = 1024;
   std::uint64_t n_problems = 2000;
@@ -122,6 +123,14 @@ void add_train(CLI::App& app, Action& action) {
   eval->add_option("--workers", options->n_workers, "cores; changes no result")->check(CLI::Range(1, 1024));
   eval->add_flag("--json", options->json, "print a JSON array");
   eval->callback([options, &action] { action = [options] { return evaluate_file(*options); }; });
+
+  CLI::App* report = train->add_subcommand("report", "a run as an HTML page: curves, scores, samples");
+  report->add_option("RUN", options->folder, "a stage's folder, or one of stages' folders")->required();
+  report->add_option("-o,--output", options->page, "report.html by default");
+  report->add_option("--svg", options->svg_folder, "folder for the charts alone, as SVG files");
+  report->callback([options, &action] {
+    action = [options] { return write_report(options->folder, options->page, options->svg_folder); };
+  });
 
   CLI::App* exported = train->add_subcommand("export", "a checkpoint's model as a GGUF file");
   exported->add_option("CHECKPOINT", options->file, "checkpoint.r1train of a run")->required();
