@@ -58,13 +58,14 @@ constexpr std::string_view kNano = R"({"name": "nano", "stages": [
 constexpr std::string_view kNanoCi = R"({"name": "nano-ci", "stages": [
   {"name": "vocabulary", "stage": "tokenizer", "config": {"vocab": 512, "problems": 200}},
   {"name": "cold-start", "stage": "sft", "config": {
-    "shape": "nano-0.15m", "tokenizer": "@vocabulary", "seed": 1, "steps": 700, "tokens_per_step": 2048,
-    "learning_rate": 6e-3, "last_learning_rate": 3e-4, "warmup_steps": 30, "beta2": 0.98, "weight_decay": 0.02, "tasks": {"decimals": 1}}},
+    "shape": "nano-0.15m", "tokenizer": "@vocabulary", "seed": 1, "steps": 350, "tokens_per_step": 2048,
+    "schedule": "wsd", "learning_rate": 5e-3, "last_learning_rate": 1e-3, "warmup_steps": 30, "beta2": 0.98,
+    "weight_decay": 0.02, "tasks": {"decimals": 1}}},
   {"name": "cold-start-scores", "stage": "eval", "config": {
     "from": "@cold-start", "problems": 50, "samples": 4, "max_tokens": 64, "tasks": ["decimals"]}},
   {"name": "rl", "stage": "grpo", "config": {
-    "from": "@cold-start", "seed": 2, "steps": 60, "learning_rate": 5e-4, "log_every": 1, "tasks": {"decimals": 1},
-    "grpo": {"prompts": 24, "samples": 8, "max_tokens": 64}}},
+    "from": "@cold-start", "seed": 2, "steps": 50, "learning_rate": 3e-4, "log_every": 1, "tasks": {"decimals": 1},
+    "grpo": {"prompts": 32, "samples": 16, "max_tokens": 64}}},
   {"name": "rl-scores", "stage": "eval", "config": {
     "from": "@rl", "problems": 50, "samples": 4, "max_tokens": 64, "tasks": ["decimals"]}},
   {"name": "rejection", "stage": "reject", "config": {

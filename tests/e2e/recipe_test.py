@@ -49,14 +49,14 @@ class Recipe(unittest.TestCase):
         self.assertIn('vocabulary (tokenizer): done before', done.stderr)
         with open(self.path('run', 'rl', 'metrics.jsonl'), encoding='utf-8') as file:
             steps = [json.loads(line) for line in file]
-        self.assertEqual([line['step'] for line in steps], list(range(1, 61)))
+        self.assertEqual([line['step'] for line in steps], list(range(1, 51)))
         mean = lambda name, some: sum(line[name] for line in some) / len(some)
-        self.assertGreater(mean('reward', steps[-10:]) - mean('reward', steps[:10]), 0.05)
+        self.assertGreater(mean('reward', steps[-10:]) - mean('reward', steps[:10]), 0.1)
         self.assertGreater(mean('format', steps[-10:]), 0.95)
         before, after = self.read_json('run', 'cold-start-scores', 'scores.json'), self.read_json('run', 'rl-scores', 'scores.json')
         self.assertEqual([score['task'] for score in after], ['decimals'])
-        self.assertGreater(before[0]['pass@1'], 0.15)  # from random weights, that wrote no <think>
-        self.assertGreater(after[0]['pass@1'], 0.3)
+        self.assertGreater(before[0]['pass@1'], 0.05)  # of weights that were random, and wrote no <think>
+        self.assertGreater(after[0]['pass@1'], before[0]['pass@1'] + 0.1)  # on problems that no stage has seen
 
         answered = r1('run', self.path('run', 'model', 'model.gguf'), 'Which is larger, 9.11 or 9.9?', '-n', '64', '--json')
         self.assertEqual(answered.returncode, 0, answered.stderr)
