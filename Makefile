@@ -2,7 +2,7 @@
 BUILD_JOBS ?= $(shell nproc)
 T ?= *
 
-.PHONY: dev release run test check format asan tsan fuzz bench roofline arm64 portable setup clean
+.PHONY: dev release run test check format asan tsan fuzz bench roofline schemathesis arm64 portable setup clean
 
 dev: setup
 	@tools/build.sh dev
@@ -37,6 +37,10 @@ bench: setup
 roofline: setup
 	@tools/build.sh release r1
 	@tools/roofline.sh
+
+schemathesis: setup
+	@tools/build.sh release r1
+	@tools/schemathesis.sh $(N)
 
 arm64: setup
 	@tools/test_arm64.sh

@@ -1,6 +1,8 @@
 // cmd_serve.cpp: `r1 serve [MODEL...]`: the API and the chat page, over models or over a script, for the keys of a
 // ledger or for anybody on this machine.
+#include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <memory>
 #include <string>
@@ -147,14 +149,18 @@ Status serve(const Options& options) {
   api.report_on(server.get());
   const int port = server->port();
   Status loaded;
+  std::atomic<bool> is_loaded = false;
   std::thread loading([&] {
     loaded = is_script ? load_script(options, served) : load_models(options, served);
     if (loaded.ok()) loaded = name_models(options, served);
+    is_loaded = true;
     if (!loaded.ok() || server->stopping()) return server->stop();
     api.publish(served.models);
     announce(options, served, port);
   });
   server->run();
+  // Loading can't be called off, may take minutes, and nobody was answered yet.
+  if (!is_loaded) std::_Exit(0);
   loading.join();
   return loaded;
 }

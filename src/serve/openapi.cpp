@@ -149,12 +149,8 @@ OrderedJson operation_json(const Operation& operation, std::string_view prefix, 
   if (!page_type.empty()) content[std::string(page_type)] = {{"schema", {{"type", "string"}}}};
   if (!operation.text_type.empty()) content[std::string(operation.text_type)] = {{"schema", {{"type", "string"}}}};
   if (!operation.answer.empty()) content["application/json"] = {{"schema", schema_ref(operation.answer)}};
-  if (!operation.chunk.empty())
-    content["text/event-stream"] = {
-        {"schema",
-         {{"type", "string"},
-          {"description", "with \"stream\": true; each event is `data: ` and a chunk, then `data: [DONE]`"},
-          {"x-event", schema_ref(operation.chunk)}}}};
+  // OpenAPI 3.1 has no words for a stream's events: each is `data: ` and such a chunk, the last `data: [DONE]`.
+  if (!operation.chunk.empty()) content["text/event-stream"] = {{"x-event", schema_ref(operation.chunk)}};
   OrderedJson answers = {{"200", {{"description", "OK"}, {"content", content}}}};
   answers.update(error_refs());
   OrderedJson json = {{"operationId", std::string(operation.id) + std::string(prefix.empty() ? "" : "_") +

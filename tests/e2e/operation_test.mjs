@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 
-import { chatScript, serve, sleep, temporaryFolder } from "./served.mjs";
+import { R1, chatScript, serve, sleep, temporaryFolder } from "./served.mjs";
 
 const scripted = (...args) => serve("--engine", `script:${chatScript}`, ...args);
 const chat = (server, content, more = {}) =>
@@ -151,6 +151,20 @@ test("while it loads it answers, but is not ready; a model that can't be loaded 
   assert.equal((await fetch(`${url}/ready`)).status, 200);
   await server.stop();
   await assert.rejects(serve("nowhere.gguf"), /ended with 1: .*nowhere\.gguf/s);
+});
+
+test("SIGTERM while it loads ends it at once", async () => {
+  const { spawn, spawnSync } = await import("node:child_process");
+  const fifo = path.join(temporaryFolder(), "script.json"); // nobody ever writes to it
+  spawnSync("mkfifo", [fifo]);
+  const port = 20000 + ((process.pid * 3) % 20000), url = `http://127.0.0.1:${port}`;
+  const child = spawn(R1, ["serve", "--port", String(port), "--engine", `script:${fifo}`], { stdio: "ignore" });
+  const ended = new Promise((resolve) => child.on("exit", (code, signal) => resolve(code ?? signal)));
+  let ready;
+  for (let i = 0; i < 200 && !ready; ++i) ready = await fetch(`${url}/ready`).catch(() => sleep(25));
+  assert.equal(ready.status, 503);
+  child.kill("SIGTERM");
+  assert.equal(await Promise.race([ended, sleep(5000)]), 0);
 });
 
 test("JSON logs tell of every request and hold neither keys nor prompts", async () => {
