@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -142,6 +145,80 @@ TEST_P(ModelEngineTest, APrefixFoundInTheCacheChangesNothingButTheUsage) {
   EXPECT_EQ(hit.finish.usage.cached_tokens, 128);
   EXPECT_EQ(hit.ids, cold.ids);
   EXPECT_EQ(settled(*warm).cached_tokens, 128);
+}
+
+TEST_P(ModelEngineTest, OneAccountCannotSeeWhatAnotherHasSent) {
+  constexpr std::uint64_t kAccounts = 3;
+  const auto asked = [&](ModelEngine& engine, std::uint64_t account) {
+    const auto started = std::chrono::steady_clock::now();
+    GenerateRequest request{.prompt = prompt(600, 9), .sampling = {.temperature = 0}, .max_tokens = 1};
+    request.account = account;
+    const int cached = collect(*engine.submit(std::move(request))).finish.usage.cached_tokens;
+    return std::pair(cached, std::chrono::steady_clock::now() - started);
+  };
+  const ModelEngineOptions options{.context_length = 640, .kv_bytes = 64 << 20};
+  const auto running = engine(options);
+  asked(*running, 1);
+  auto own = std::chrono::steady_clock::duration::max(), foreign = own;
+  for (std::uint64_t account = 2; account < 2 + kAccounts; ++account) {
+    const auto [cached, time] = asked(*running, account);
+    EXPECT_EQ(cached, 0);
+    foreign = std::min(foreign, time);
+    const auto [cached_own, time_own] = asked(*running, 1);
+    EXPECT_EQ(cached_own, 576);
+    own = std::min(own, time_own);
+  }
+  EXPECT_EQ(asked(*running, 0).first, 0) << "nor do requests without an account";
+  // The fastest of an account that has not sent it is far from a hit: it was computed.
+  EXPECT_GT(foreign, 3 * own);
+  auto sharing = options;
+  sharing.share_prefixes = true;
+  const auto shared = engine(sharing);
+  asked(*shared, 1);
+  EXPECT_EQ(asked(*shared, 2).first, 576);
+}
+
+TEST_P(ModelEngineTest, PrefixesOnDiskSurviveARestartAndChangeNothing) {
+  char folder[] = "/tmp/r1_prefixes_XXXXXX";
+  ASSERT_NE(::mkdtemp(folder), nullptr);
+  const ModelEngineOptions options{.context_length = 1024, .prefix_folder = folder, .prefix_bytes = 64 << 20};
+  GenerateRequest request{.prompt = prompt(500, 9), .sampling = {.temperature = 0}, .max_tokens = 8};
+  request.account = 5;
+  const Outcome cold = collect(*engine(options)->submit(request));
+  const Outcome warm = collect(*engine(options)->submit(request));
+  EXPECT_EQ(cold.finish.usage.cached_tokens, 0);
+  EXPECT_EQ(warm.finish.usage.cached_tokens, 448);
+  EXPECT_EQ(warm.ids, cold.ids);
+  request.account = 6;
+  EXPECT_EQ(collect(*engine(options)->submit(request)).finish.usage.cached_tokens, 0);
+  // A block changed on disk ends the prefix there, and is computed.
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(-1, std::ios::end);
+    file.put('!');
+  }
+  const Outcome broken = collect(*engine(options)->submit(request));
+  EXPECT_EQ(broken.finish.usage.cached_tokens, 0);
+  EXPECT_EQ(broken.ids, cold.ids);
+  std::filesystem::remove_all(folder);
+}
+
+// Memory for little more than one context: the second prompt pushes the first one's blocks out, the disk has them.
+TEST_P(ModelEngineTest, PrefixesPushedOutOfMemoryComeBackFromDisk) {
+  char folder[] = "/tmp/r1_prefixes_XXXXXX";
+  ASSERT_NE(::mkdtemp(folder), nullptr);
+  const auto running = engine({.context_length = 256, .prefix_folder = folder, .prefix_bytes = 64 << 20});
+  const GenerateRequest first{.prompt = prompt(250, 1), .sampling = {.temperature = 0}, .max_tokens = 4};
+  const GenerateRequest second{.prompt = prompt(250, 2), .sampling = {.temperature = 0}, .max_tokens = 4};
+  const Outcome cold = collect(*running->submit(first));
+  const auto n_files = [&] { return std::distance(std::filesystem::directory_iterator(folder), {}); };
+  while (n_files() < 3) std::this_thread::yield();
+  collect(*running->submit(second));
+  const Outcome warm = collect(*running->submit(first));
+  EXPECT_EQ(warm.finish.usage.cached_tokens, 192);
+  EXPECT_EQ(warm.ids, cold.ids);
+  EXPECT_EQ(settled(*running).kv_blocks_free, 4);
+  std::filesystem::remove_all(folder);
 }
 
 TEST_P(ModelEngineTest, EndTokenStops) {

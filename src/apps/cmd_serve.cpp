@@ -204,6 +204,7 @@ void add_serve(CLI::App& app, Action& action) {
   options->flags.add_to(*command);
   options->flags.add_context_to(*command);
   options->flags.add_parallel_to(*command);
+  options->flags.add_prefix_cache_to(*command);
   read_also_from_environment_and_file(*command);
   command->callback([options, &action] {
     options->http.logs_requests |= options->log_format == "json";

@@ -53,6 +53,16 @@ void EngineFlags::add_parallel_to(CLI::App& command) {
       ->capture_default_str();
 }
 
+void EngineFlags::add_prefix_cache_to(CLI::App& command) {
+  command.add_option("--prefix-cache", prefix_cache, "folder that keeps computed prefixes beyond memory and restarts");
+  command.add_option("--prefix-cache-bytes", prefix_cache_bytes, "of each model, on disk (as 20GB or 8GiB)")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 50))
+      ->default_str("16GiB");
+  command.add_flag("--share-prefixes", share_prefixes,
+                   "accounts use each other's cached prefixes: they can tell from times what others have sent");
+}
+
 Result<ModelEngineOptions> engine_options(const EngineFlags& flags, const Model& model) {
   if (flags.context_length > model.config.context_length) {
     return Error{ErrorCode::kInvalidInput, fmt::format("--context {}: this model was made for {} at most",
@@ -84,7 +94,10 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const std::string& path_o
   R1_TRY(ChatTemplate chat_template, ChatTemplate::detect(loaded->text_.chat_template, loaded->tokenizer()));
   loaded->chat_template_ = std::make_unique<ChatTemplate>(std::move(chat_template));
   R1_TRY(loaded->default_sampling_, recommended_sampling(path, loaded->model_, loaded->chat_template_->family()));
-  R1_TRY(const ModelEngineOptions options, engine_options(flags, loaded->model_));
+  R1_TRY(ModelEngineOptions options, engine_options(flags, loaded->model_));
+  if (!flags.prefix_cache.empty()) options.prefix_folder = flags.prefix_cache + "/" + loaded->name_;
+  options.prefix_bytes = static_cast<std::int64_t>(flags.prefix_cache_bytes);
+  options.share_prefixes = flags.share_prefixes;
   R1_TRY(loaded->engine_, ModelEngine::start(loaded->model_, options));
   return loaded;
 }

@@ -22,11 +22,15 @@ struct EngineFlags {
   int n_threads = 0;       // 0: all cores this process may use
   int context_length = 0;  // 0: the model's own, at most kDefaultContext
   int max_running = 16;
+  std::string prefix_cache;  // folder, each model's prefixes in one of its own; empty: in memory alone
+  std::uint64_t prefix_cache_bytes = std::uint64_t{16} << 30;  // of each model
+  bool share_prefixes = false;
   std::string kv = "auto";  // f32, f16, bf16; auto: f32 for models stored in F32, else f16
 
   void add_to(CLI::App& command);          // -t, --kv: all that computing alone needs
   void add_context_to(CLI::App& command);  // --context: where prompts are answered
   void add_parallel_to(CLI::App& command);
+  void add_prefix_cache_to(CLI::App& command);
 };
 
 // Longer contexts are for those who ask: their cache is large, and few machines reach their end.

@@ -61,7 +61,9 @@ struct GenerateRequest {
   std::vector<int> end_ids;  // tokens that end the answer
   std::optional<ThoughtLimit> thought = {};
   std::optional<RepetitionLimit> repetition = {};  // beyond it the answer ends, with kRepetition
-  std::uint64_t account = 0;  // requests that wait are taken from accounts in turn; the engine knows no more of them
+  // Requests that wait are taken from accounts in turn, and cached prefixes are an account's own; the engine knows no
+  // more of them. 0: of requests without an account.
+  std::uint64_t account = 0;
   std::function<void()> on_event;  // see TokenChannel
   // What was computed in all, whether somebody has read it or not: called once, on the engine's thread, when no more
   // tokens will come. Not called, but destroyed, when the engine ends before it has looked at the request.

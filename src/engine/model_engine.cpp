@@ -11,6 +11,7 @@
 namespace r1 {
 namespace {
 
+constexpr int kSpillPollMs = 5;    // how soon the disk is noticed to have taken some
 constexpr int kStalledPollMs = 2;  // how soon a consumer that had filled its queue is noticed to have taken some
 
 SchedulerLimits scheduler_limits(const Model& model, const ModelEngineOptions& options) {
@@ -40,17 +41,28 @@ Result<std::unique_ptr<ModelEngine>> ModelEngine::start(const Model& model, Mode
             options.context_length, static_cast<double>(one_context * block_bytes) / 0x1p20,
             static_cast<double>(options.kv_bytes) / 0x1p20)};
   }
-  return std::unique_ptr<ModelEngine>(new ModelEngine(model, options, static_cast<int>(n_blocks)));
+  std::string fingerprint;
+  std::unique_ptr<PrefixStore> store;
+  if (!options.prefix_folder.empty()) {
+    fingerprint = cache_fingerprint(model, model.config.kv_layout(options.kv_dtype));
+    R1_TRY(store, PrefixStore::open({options.prefix_folder, options.prefix_bytes, block_bytes, fingerprint}));
+  }
+  return std::unique_ptr<ModelEngine>(
+      new ModelEngine(model, options, static_cast<int>(n_blocks), std::move(fingerprint), std::move(store)));
 }
 
-ModelEngine::ModelEngine(const Model& model, const ModelEngineOptions& options, int n_blocks)
+ModelEngine::ModelEngine(const Model& model, const ModelEngineOptions& options, int n_blocks, std::string fingerprint,
+                         std::unique_ptr<PrefixStore> store)
     : model_(model),
       context_length_(options.context_length),
       max_waiting_(options.max_waiting + options.max_running),
+      share_prefixes_(options.share_prefixes),
+      fingerprint_(std::move(fingerprint)),
       pool_(options.n_threads),
       kv_(model.config.kv_layout(options.kv_dtype), n_blocks),
       forward_(model.config, model.weights),
-      scheduler_(scheduler_limits(model, options), n_blocks),
+      spill_(store ? std::make_unique<PrefixSpill>(std::move(store), kv_) : nullptr),
+      scheduler_(scheduler_limits(model, options), n_blocks, spill_.get()),
       submissions_(static_cast<std::size_t>(max_waiting_)),
       n_blocks_free_(n_blocks),
       thread_([this] { run(); }) {}
@@ -89,6 +101,7 @@ Result<TokenStream> ModelEngine::submit(GenerateRequest request) {
   auto sequence = std::make_unique<Sequence>();
   sequence->n_prompt_tokens = static_cast<int>(request.prompt.size());
   sequence->tokens = std::move(request.prompt);
+  sequence->names = {prefix_root(fingerprint_, share_prefixes_ ? 0 : request.account)};
   sequence->sampling = std::move(request.sampling);
   const int room = context_length_ - sequence->n_prompt_tokens;
   sequence->max_tokens = request.max_tokens > 0 ? std::min(request.max_tokens, room) : room;
@@ -126,6 +139,7 @@ void ModelEngine::run() {
     scheduler_.remove_finished([&](Sequence& sequence) { return retire(sequence); });
     const ScheduledBatch batch = scheduler_.next_batch();
     if (!batch.empty()) step(batch);
+    if (spill_) spill_->write_some(scheduler_.pool());
     update_stats();
   }
   scheduler_.for_each([&](Sequence& sequence) {
@@ -135,6 +149,7 @@ void ModelEngine::run() {
     sequence.channel->events.close();
     if (sequence.channel->on_event) sequence.channel->on_event();
   });
+  if (spill_) spill_->write_rest(scheduler_.pool());
 }
 
 // Waits while there is nothing to do. False when the engine is closing.
@@ -143,7 +158,9 @@ bool ModelEngine::take_submissions() {
   bool runnable = scheduler_.n_waiting() > 0;
   scheduler_.for_each([&](const Sequence& sequence) { runnable |= !sequence.undelivered; });
   std::optional<std::unique_ptr<Sequence>> next;
-  if (idle)
+  if (idle && spill_ && spill_->is_pending())
+    next = submissions_.pop_for(kSpillPollMs);
+  else if (idle)
     next = submissions_.pop();
   else if (!runnable)
     next = submissions_.pop_for(kStalledPollMs);

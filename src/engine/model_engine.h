@@ -24,11 +24,15 @@ struct ModelEngineOptions {
   int max_waiting = 1024;  // submissions beyond it are refused
   int max_rows = 512;
   bool reuse_prefixes = true;
+  std::string prefix_folder;      // where cached prefixes are kept on disk too; empty: in memory alone
+  std::int64_t prefix_bytes = 0;  // at most so much of it
+  bool share_prefixes = false;    // between accounts too: they can then see from times what others have sent
 };
 
 class ModelEngine final : public Engine {
  public:
-  // The model must outlive the engine and stay where it is. An Error when the cache can't hold one context.
+  // The model must outlive the engine and stay where it is. An Error when the cache can't hold one context, or the
+  // folder for prefixes can't be used.
   static Result<std::unique_ptr<ModelEngine>> start(const Model& model, ModelEngineOptions options);
   ~ModelEngine() override;  // running generations end as cancelled
 
@@ -37,7 +41,8 @@ class ModelEngine final : public Engine {
   EngineStats stats() const override;
 
  private:
-  ModelEngine(const Model& model, const ModelEngineOptions& options, int n_blocks);
+  ModelEngine(const Model& model, const ModelEngineOptions& options, int n_blocks, std::string fingerprint,
+              std::unique_ptr<PrefixStore> store);
 
   Status check(const GenerateRequest& request) const;
   void run();
@@ -51,12 +56,15 @@ class ModelEngine final : public Engine {
   const Model& model_;
   const int context_length_;
   const int max_waiting_;
+  const bool share_prefixes_;
+  const std::string fingerprint_;  // of the cache's contents
 
   // Of the engine's thread alone.
   ThreadPool pool_;
   Arena arena_;
   KvCache kv_;
   Forward forward_;
+  std::unique_ptr<PrefixSpill> spill_;  // null: no disk
   Scheduler scheduler_;
   Sampler sampler_;
 

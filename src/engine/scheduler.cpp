@@ -13,6 +13,16 @@ constexpr int kBlockTokens = KvCache::kBlockTokens;
 int blocks_for(int n_tokens) { return (n_tokens + kBlockTokens - 1) / kBlockTokens; }
 
 bool can_run(const Sequence& sequence) { return !sequence.undelivered && !sequence.finish; }
+// Of its first blocks, all full.
+std::span<const PrefixName> names_of(Sequence& sequence, int n_blocks) {
+  const std::span<const int> tokens(sequence.tokens);
+  for (int i = static_cast<int>(sequence.names.size()) - 1; i < n_blocks; ++i) {
+    const auto start = static_cast<std::size_t>(i) * kBlockTokens;
+    sequence.names.push_back(prefix_name(sequence.names.back(), tokens.subspan(start, kBlockTokens)));
+  }
+  return std::span<const PrefixName>(sequence.names).subspan(1, static_cast<std::size_t>(n_blocks));
+}
+
 bool is_decoding(const Sequence& sequence) { return sequence.n_tokens() - sequence.n_computed == 1; }
 
 }  // namespace
@@ -56,17 +66,16 @@ bool Scheduler::admit_next() {
   if (n_waiting() == 0 || n_running() >= limits_.max_running) return false;
   Sequence& sequence = preempted_.empty() ? *waiting_.front() : *preempted_.front();
   if (limits_.reuse_prefixes) {
-    // At least the last token is computed: its logits are what is wanted.
-    const int max_blocks = (std::min(sequence.n_prompt_tokens, sequence.n_tokens() - 1)) / kBlockTokens;
-    sequence.blocks = pool_.find_prefix(sequence.tokens, max_blocks);
+    sequence.blocks = pool_.find_prefix(names_of(sequence, n_reusable_blocks(sequence)));
   }
-  const int n_found = static_cast<int>(sequence.blocks.size());
-  const int n_needed = blocks_for(sequence.n_tokens() + 1) - n_found;
+  const int n_needed = blocks_for(sequence.n_tokens() + 1) - static_cast<int>(sequence.blocks.size());
   if (!running_.empty() && n_needed + n_promised_blocks() > pool_.n_available()) {
     pool_.release(sequence.blocks);
     sequence.blocks.clear();
     return false;
   }
+  if (limits_.reuse_prefixes && spill_ != nullptr) load_stored_blocks(sequence);
+  const int n_found = static_cast<int>(sequence.blocks.size());
   sequence.n_computed = n_found * kBlockTokens;
   sequence.n_published = n_found;
   if (!sequence.admitted_before) {
@@ -81,6 +90,29 @@ bool Scheduler::admit_next() {
     preempted_.pop_front();
   }
   return true;
+}
+
+// At least the last token is computed: its logits are what is wanted.
+int Scheduler::n_reusable_blocks(const Sequence& sequence) const {
+  return std::min(sequence.n_prompt_tokens, sequence.n_tokens() - 1) / kBlockTokens;
+}
+
+// Goes on where memory ended: the next blocks of the prompt from disk, and from memory again where only an earlier one
+// had gone.
+void Scheduler::load_stored_blocks(Sequence& sequence) {
+  const auto names = names_of(sequence, n_reusable_blocks(sequence));
+  while (sequence.blocks.size() < names.size()) {
+    const PrefixName& name = names[sequence.blocks.size()];
+    if (const auto known = pool_.find_prefix({&name, 1}); !known.empty()) {
+      sequence.blocks.push_back(known.front());
+      continue;
+    }
+    const auto block = spill_->has(name) ? pool_.allocate() : std::nullopt;
+    if (!block) return;
+    if (!spill_->load(name, *block)) return pool_.release({&*block, 1});
+    pool_.publish(*block, name);
+    sequence.blocks.push_back(*block);
+  }
 }
 
 bool Scheduler::reserve_blocks(Sequence& sequence, int n_tokens) {
@@ -149,8 +181,8 @@ void Scheduler::publish_full_blocks(Sequence& sequence) {
       limits_.publish_completions ? sequence.n_computed : std::min(sequence.n_computed, sequence.n_prompt_tokens);
   for (; (sequence.n_published + 1) * kBlockTokens <= n_tokens; ++sequence.n_published) {
     const auto i = static_cast<std::size_t>(sequence.n_published);
-    pool_.publish(sequence.blocks[i], i == 0 ? -1 : sequence.blocks[i - 1],
-                  std::span<const int>(sequence.tokens).subspan(i * kBlockTokens, kBlockTokens));
+    const PrefixName& name = names_of(sequence, sequence.n_published + 1)[i];
+    if (pool_.publish(sequence.blocks[i], name) && spill_ != nullptr) spill_->add(name, sequence.blocks[i]);
   }
 }
 

@@ -12,6 +12,7 @@
 
 #include "engine/fair_queue.h"
 #include "engine/kv_block_pool.h"
+#include "engine/prefix_spill.h"
 #include "engine/sequence.h"
 #include "ops/pass.h"
 
@@ -38,7 +39,9 @@ struct ScheduledBatch {
 
 class Scheduler {
  public:
-  Scheduler(SchedulerLimits limits, int n_blocks) : limits_(limits), pool_(n_blocks) {}
+  // `spill`: where prefixes are found that memory does not hold; null: nowhere. It must outlive the scheduler.
+  Scheduler(SchedulerLimits limits, int n_blocks, PrefixSpill* spill = nullptr)
+      : limits_(limits), pool_(n_blocks), spill_(spill) {}
 
   void add(std::unique_ptr<Sequence> sequence) {
     const std::uint64_t account = sequence->account;
@@ -79,6 +82,8 @@ class Scheduler {
  private:
   bool admit_next();
   int n_promised_blocks() const;
+  int n_reusable_blocks(const Sequence& sequence) const;
+  void load_stored_blocks(Sequence& sequence);
   bool reserve_blocks(Sequence& sequence, int n_tokens);
   bool reserve_or_preempt(Sequence& sequence, int n_tokens);
   void preempt_youngest();
@@ -87,6 +92,7 @@ class Scheduler {
 
   SchedulerLimits limits_;
   KvBlockPool pool_;
+  PrefixSpill* spill_;
   FairQueue<std::unique_ptr<Sequence>> waiting_;
   std::deque<std::unique_ptr<Sequence>> preempted_, running_;  // oldest first; preempted ones run again before others
 };

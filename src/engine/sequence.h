@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/prefix_name.h"
 #include "engine/repetition_watch.h"
 #include "engine/thought_watch.h"
 #include "engine/token_stream.h"
@@ -19,10 +20,11 @@ namespace r1 {
 struct Sequence {
   std::vector<int> tokens;  // prompt, then completion
   int n_prompt_tokens = 0;
-  int n_computed = 0;            // tokens whose keys and values are in the cache
-  int n_cached_tokens = 0;       // of the prompt: found in the cache at first admission
-  int n_published = 0;           // leading blocks known to the prefix cache
-  bool admitted_before = false;  // preempted since: its usage was counted already
+  int n_computed = 0;             // tokens whose keys and values are in the cache
+  int n_cached_tokens = 0;        // of the prompt: found in the cache at first admission
+  int n_published = 0;            // leading blocks known to the prefix cache
+  std::vector<PrefixName> names;  // the root of its account, then its full blocks' as far as they were needed
+  bool admitted_before = false;   // preempted since: its usage was counted already
   std::vector<KvBlockId> blocks;
 
   SamplingParams sampling;
