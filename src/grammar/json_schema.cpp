@@ -1,0 +1,421 @@
+// json_schema.cpp: one method a type; what a $ref names becomes a rule, once.
+#include "grammar/json_schema.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <map>
+#include <set>
+#include <span>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "grammar/pattern.h"
+#include "text/utf8.h"
+
+namespace r1 {
+namespace {
+
+using Part = GrammarBuilder::Part;
+using Clock = std::chrono::steady_clock;
+
+constexpr int kNestingMax = 64;
+constexpr std::size_t kPropertiesMax = 1000, kNameBytesMax = 256, kAlternativesMax = 1000;
+constexpr std::int64_t kLengthMax = 1 << 20;  // the limit of states comes first
+constexpr auto kTimeMax = std::chrono::milliseconds(500);
+
+constexpr std::array<std::string_view, 13> kAnnotations = {
+    "$schema", "$id",     "$comment",   "$defs",    "definitions", "title",    "description",
+    "default", "example", "deprecated", "examples", "readOnly",    "writeOnly"};
+
+bool holds(std::span<const std::string_view> names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+const OrderedJson* member(const OrderedJson& object, std::string_view key) {
+  const auto found = object.find(key);
+  return found == object.end() ? nullptr : &*found;
+}
+
+bool is_of_type(const OrderedJson& value, std::string_view type) {
+  if (type == "integer") return value.is_number_integer();
+  if (type == "number") return value.is_number();
+  if (type == "boolean") return value.is_boolean();
+  return type == value.type_name();  // object, array, string, null
+}
+
+class SchemaCompiler {
+ public:
+  SchemaCompiler(const OrderedJson& root, const std::string& path, GrammarBuilder& builder, JsonParts& json)
+      : root_(root), root_path_(path), builder_(builder), json_(json) {}
+
+  Result<Part> compile() { return schema(root_, root_path_, 0); }
+
+ private:
+  using Keywords = std::vector<std::string_view>;
+
+  static Error wrong(const std::string& path, std::string_view problem) {
+    return {ErrorCode::kInvalidInput, fmt::format("'{}' {}", path, problem)};
+  }
+  static Error unsupported(const std::string& path, std::string_view problem) {
+    return {ErrorCode::kUnsupported, fmt::format("'{}' {}", path, problem)};
+  }
+
+  Result<Part> schema(const OrderedJson& source, const std::string& path, int depth) {
+    if (depth > kNestingMax) return unsupported(path, fmt::format("is nested deeper than {}", kNestingMax));
+    if (builder_.is_full() || Clock::now() > deadline_)
+      return Error{ErrorCode::kOutOfResource, fmt::format("'{}' is too large a schema to compile", root_path_)};
+    if (source.is_boolean() && source.get<bool>()) return json_.any_value();
+    if (!source.is_object()) return wrong(path, "must be a schema: an object, or true");
+    for (const std::string_view keyword : {"$ref", "enum", "const", "anyOf", "allOf"}) {
+      const OrderedJson* value = member(source, keyword);
+      if (value == nullptr) continue;
+      const std::string place = fmt::format("{}.{}", path, keyword);
+      if (keyword == "enum" || keyword == "const") return values(source, keyword, path);
+      R1_TRY_STATUS(only(source, path, {keyword}, fmt::format(" beside '{}'", keyword)));
+      if (keyword == "$ref") return reference(*value, place, depth);
+      return keyword == "anyOf" ? any_of(*value, place, depth) : all_of(*value, place, depth);
+    }
+    return typed(source, path, depth);
+  }
+
+  // No keywords but these and annotations.
+  static Status only(const OrderedJson& source, const std::string& path, const Keywords& known,
+                     std::string_view where = "") {
+    for (const auto& [key, value] : source.items()) {
+      if (!holds(known, key) && !holds(kAnnotations, key))
+        return unsupported(fmt::format("{}.{}", path, key), fmt::format("is not supported{}", where));
+    }
+    return {};
+  }
+
+  Result<Part> reference(const OrderedJson& value, const std::string& path, int depth) {
+    if (!value.is_string()) return wrong(path, "must be a string");
+    const auto& name = value.get_ref<const std::string&>();
+    const auto known = rules_.find(name);
+    if (known != rules_.end()) return builder_.call(known->second);
+    const OrderedJson* target = &root_;
+    std::string target_path = root_path_;
+    if (name != "#") {
+      std::string_view rest = name;
+      const bool is_defs = rest.starts_with("#/$defs/"), is_definitions = rest.starts_with("#/definitions/");
+      if (!is_defs && !is_definitions)
+        return unsupported(path,
+                           fmt::format("must be \"#\" or begin with #/$defs/ or #/definitions/, not '{:.100}'", name));
+      const std::string_view folder = is_defs ? "$defs" : "definitions";
+      rest.remove_prefix(folder.size() + 3);
+      const OrderedJson* definitions = member(root_, folder);
+      target = definitions != nullptr && definitions->is_object() ? member(*definitions, rest) : nullptr;
+      if (target == nullptr) return wrong(path, fmt::format("names '{:.100}', which is not there", name));
+      target_path += fmt::format(".{}.{}", folder, rest);
+    }
+    const int rule = builder_.declare_rule();
+    rules_.emplace(name, rule);
+    R1_TRY(const Part body, schema(*target, target_path, depth + 1));
+    builder_.define_rule(rule, body);
+    return builder_.call(rule);
+  }
+
+  Result<Part> any_of(const OrderedJson& value, const std::string& path, int depth) {
+    if (!value.is_array() || value.empty()) return wrong(path, "must be an array of schemas, not empty");
+    if (value.size() > kAlternativesMax)
+      return unsupported(path, fmt::format("has more than {} schemas", kAlternativesMax));
+    std::vector<Part> ways;
+    for (std::size_t i = 0; i < value.size(); ++i) {
+      R1_TRY(const Part way, schema(value[i], fmt::format("{}[{}]", path, i), depth + 1));
+      ways.push_back(way);
+    }
+    return builder_.choice(ways);
+  }
+
+  Result<Part> all_of(const OrderedJson& value, const std::string& path, int depth) {
+    if (!value.is_array() || value.empty()) return wrong(path, "must be an array of schemas, not empty");
+    if (value.size() > 1) return unsupported(path, "is supported with one schema only");
+    return schema(value[0], path + "[0]", depth + 1);
+  }
+
+  // enum or const; those values that are of the type, if one is given.
+  Result<Part> values(const OrderedJson& source, std::string_view keyword, const std::string& path) {
+    R1_TRY_STATUS(only(source, path, {"type", keyword}, fmt::format(" beside '{}'", keyword)));
+    R1_TRY(const std::vector<std::string> types, types_of(source, path));
+    const OrderedJson& value = source[std::string(keyword)];
+    const std::string place = fmt::format("{}.{}", path, keyword);
+    if (keyword == "enum" && (!value.is_array() || value.empty())) return wrong(place, "must be an array, not empty");
+    const OrderedJson list = keyword == "enum" ? value : OrderedJson::array({value});
+    if (list.size() > kAlternativesMax)
+      return unsupported(place, fmt::format("has more than {} values", kAlternativesMax));
+    std::vector<Part> ways;
+    for (const OrderedJson& one : list) {
+      const auto fits = [&](const std::string& type) { return is_of_type(one, type); };
+      if (types.empty() || std::any_of(types.begin(), types.end(), fits))
+        ways.push_back(builder_.literal(one.dump(-1, ' ', false, OrderedJson::error_handler_t::replace)));
+    }
+    if (ways.empty()) return wrong(place, "has no value of the type beside it");
+    return builder_.choice(ways);
+  }
+
+  static Result<std::vector<std::string>> types_of(const OrderedJson& source, const std::string& path) {
+    constexpr std::array<std::string_view, 7> kTypes = {"object",  "array",   "string", "number",
+                                                        "integer", "boolean", "null"};
+    const OrderedJson* type = member(source, "type");
+    if (type == nullptr) return std::vector<std::string>();
+    const OrderedJson list = type->is_array() ? *type : OrderedJson::array({*type});
+    std::vector<std::string> types;
+    for (const OrderedJson& one : list) {
+      if (!one.is_string() || !holds(kTypes, one.get_ref<const std::string&>()))
+        return wrong(path + ".type",
+                     "must be object, array, string, number, integer, boolean or null, or an array of those");
+      types.push_back(one.get<std::string>());
+    }
+    if (types.empty()) return wrong(path + ".type", "must name a type");
+    return types;
+  }
+
+  // By `type`; without one, by the keywords that say something of a type; without those anything goes.
+  Result<Part> typed(const OrderedJson& source, const std::string& path, int depth) {
+    static const std::map<std::string_view, Keywords> kKeywords = {
+        {"object", {"properties", "required", "additionalProperties"}},
+        {"array", {"items", "minItems", "maxItems"}},
+        {"string", {"minLength", "maxLength", "pattern"}}};
+    R1_TRY(std::vector<std::string> types, types_of(source, path));
+    Keywords known = {"type"};
+    for (const auto& [type, keywords] : kKeywords) {
+      const bool says = std::any_of(keywords.begin(), keywords.end(), [&](auto key) { return source.contains(key); });
+      const bool is_named = std::find(types.begin(), types.end(), type) != types.end();
+      if (is_named || (types.empty() && says)) known.insert(known.end(), keywords.begin(), keywords.end());
+      if (!source.contains("type") && says) types.emplace_back(type);
+      if (!types.empty() && !source.contains("type")) break;
+    }
+    R1_TRY_STATUS(only(source, path, known));
+    if (types.empty()) return json_.any_value();
+    std::vector<Part> ways;
+    for (const std::string& type : types) {
+      R1_TRY(const Part way, of_type(type, source, path, depth));
+      ways.push_back(way);
+    }
+    return builder_.choice(ways);
+  }
+
+  Result<Part> of_type(std::string_view type, const OrderedJson& source, const std::string& path, int depth) {
+    if (type == "object") return object(source, path, depth);
+    if (type == "array") return array(source, path, depth);
+    if (type == "string") return string(source, path);
+    if (type == "number") return json_.number();
+    if (type == "integer") return json_.integer();
+    if (type == "null") return builder_.literal("null");
+    return builder_.choice({builder_.literal("true"), builder_.literal("false")});
+  }
+
+  // min… and max… of a schema; max -1: none.
+  static Result<std::pair<int, int>> bounds(const OrderedJson& source, const std::string& path,
+                                            std::string_view min_key, std::string_view max_key) {
+    std::pair<int, int> result = {0, -1};
+    for (const std::string_view key : {min_key, max_key}) {
+      const OrderedJson* value = member(source, key);
+      if (value == nullptr) continue;
+      const std::string place = fmt::format("{}.{}", path, key);
+      if (!value->is_number_integer() || *value < 0) return wrong(place, "must be an integer, not negative");
+      if (*value > kLengthMax) return unsupported(place, fmt::format("is above {}", kLengthMax));
+      (key == min_key ? result.first : result.second) = value->get<int>();
+    }
+    if (result.second >= 0 && result.first > result.second)
+      return wrong(fmt::format("{}.{}", path, min_key),
+                   fmt::format("is {}, above '{}', {}", result.first, max_key, result.second));
+    return result;
+  }
+
+  Result<Part> string(const OrderedJson& source, const std::string& path) {
+    R1_TRY(const auto lengths, bounds(source, path, "minLength", "maxLength"));
+    const OrderedJson* pattern = member(source, "pattern");
+    if (pattern == nullptr) return json_.string(lengths.first, lengths.second);
+    const std::string place = path + ".pattern";
+    if (!pattern->is_string()) return wrong(place, "must be a string");
+    if (lengths != std::pair(0, -1)) return unsupported(place, "is not supported beside 'minLength' or 'maxLength'");
+    auto part = pattern_string(pattern->get_ref<const std::string&>(), builder_, json_);
+    if (!part.ok()) return with_context(part.error(), fmt::format("'{}'", place));
+    return *part;
+  }
+
+  Result<Part> array(const OrderedJson& source, const std::string& path, int depth) {
+    R1_TRY(const auto lengths, bounds(source, path, "minItems", "maxItems"));
+    const OrderedJson* items = member(source, "items");
+    if (lengths.second == 0)
+      return json_.list(
+          "[", [&] { return builder_.empty(); }, 0, 0, "]");
+    const int rule = builder_.declare_rule();
+    R1_TRY(const Part body,
+           items == nullptr ? Result<Part>(json_.any_value()) : schema(*items, path + ".items", depth + 1));
+    builder_.define_rule(rule, body);
+    return json_.list(
+        "[", [&] { return builder_.call(rule); }, lengths.first, lengths.second, "]");
+  }
+
+  Result<std::set<std::string>> required_of(const OrderedJson& source, const OrderedJson& properties,
+                                            const std::string& path) {
+    std::set<std::string> names;
+    const OrderedJson* required = member(source, "required");
+    if (required == nullptr) return names;
+    if (!required->is_array()) return wrong(path + ".required", "must be an array of names");
+    for (const OrderedJson& name : *required) {
+      if (!name.is_string()) return wrong(path + ".required", "must be an array of names");
+      const auto& text = name.get_ref<const std::string&>();
+      if (!properties.contains(text))
+        return unsupported(path + ".required", fmt::format("names '{:.100}', which 'properties' does not", text));
+      names.insert(text);
+    }
+    return names;
+  }
+
+  // { then each property or not, in turn, then undeclared ones, }. Two rows of states: nothing written yet, and
+  // something, where a comma comes first. Both lead into the same key and value.
+  Result<Part> object(const OrderedJson& source, const std::string& path, int depth) {
+    static const OrderedJson kNone = OrderedJson::object();
+    const OrderedJson* declared = member(source, "properties");
+    if (declared != nullptr && !declared->is_object())
+      return wrong(path + ".properties", "must be an object of schemas");
+    const OrderedJson& properties = declared != nullptr ? *declared : kNone;
+    if (properties.size() > kPropertiesMax)
+      return unsupported(path + ".properties", fmt::format("has more than {} properties", kPropertiesMax));
+    R1_TRY(const auto required, required_of(source, properties, path));
+    const OrderedJson* others = member(source, "additionalProperties");
+    const bool allows_others = others != nullptr ? *others != false : declared == nullptr;
+
+    GrammarBuilder& b = builder_;
+    const Part open = b.sequence({b.literal("{"), json_.space()});
+    int nothing = open.end, something = b.add_state();
+    const auto go_on = [&](Part to, int after) {  // to `to` from both rows, and behind it to `after`
+      const Part comma = b.sequence({b.literal(","), json_.space()});
+      b.jump(nothing, to.begin);
+      b.jump(something, comma.begin);
+      b.jump(comma.end, to.begin);
+      b.jump(to.end, after);
+    };
+    for (const auto& [name, property] : properties.items()) {
+      if (name.size() > kNameBytesMax)
+        return unsupported(path + ".properties", fmt::format("has a name longer than {} bytes", kNameBytesMax));
+      R1_TRY(const Part value, schema(property, fmt::format("{}.properties.{}", path, name), depth + 1));
+      const std::string key = OrderedJson(name).dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+      const int next_nothing = b.add_state(), next_something = b.add_state();
+      go_on(json_.member(b.literal(key), value), next_something);
+      if (!required.contains(name)) {
+        b.jump(nothing, next_nothing);
+        b.jump(something, next_something);
+      }
+      nothing = next_nothing, something = next_something;
+    }
+    if (allows_others) {
+      const std::string place = path + ".additionalProperties";
+      R1_TRY(const Part value, others == nullptr ? Result<Part>(json_.any_value()) : schema(*others, place, depth + 1));
+      go_on(json_.member(undeclared_key(properties), value), something);
+    }
+    const Part close = b.sequence({json_.space(), b.literal("}")}), close_empty = b.literal("}");
+    const int end = b.add_state();
+    b.jump(something, close.begin);
+    b.jump(nothing, close_empty.begin);
+    b.jump(close.end, end);
+    b.jump(close_empty.end, end);
+    return Part{open.begin, end};
+  }
+
+  // A key in quotes, without escapes, that is none of the declared ones: a trie of those, left before its ends.
+  Part undeclared_key(const OrderedJson& properties) {
+    std::vector<std::vector<std::uint32_t>> names;
+    for (const auto& [name, value] : properties.items()) {
+      std::vector<std::uint32_t> characters;
+      for (std::string_view rest = name; !rest.empty();) {
+        const Utf8Unit unit = first_utf8_unit(rest);
+        characters.push_back(unit.code_point);
+        rest.remove_prefix(static_cast<std::size_t>(unit.n_bytes));
+      }
+      names.push_back(std::move(characters));
+    }
+    std::sort(names.begin(), names.end());
+    const Part key = {builder_.add_state(), builder_.add_state()};
+    const Part quote = builder_.literal("\"");
+    builder_.jump(key.begin, quote.begin);
+    const Part rest = builder_.repeat([&] { return builder_.characters(plain()); }, 0, -1);
+    const Part closing = builder_.literal("\""), beyond_ascii = builder_.characters(plain().without({0, 0x7F}));
+    builder_.jump(rest.end, closing.begin);
+    builder_.jump(closing.end, key.end);
+    builder_.jump(beyond_ascii.end, rest.begin);
+    add_trie(names, 0, quote.end, {rest.begin, beyond_ascii.begin, key.end});
+    return key;
+  }
+
+  struct KeyStates {
+    int free;          // any characters, and the closing quote
+    int beyond_ascii;  // a character beyond ASCII, then the same
+    int end;
+  };
+
+  // At `from` the key so far is the first `depth` characters of all `names`.
+  void add_trie(std::span<const std::vector<std::uint32_t>> names, std::size_t depth, int from, const KeyStates& to) {
+    const bool is_name = !names.empty() && names[0].size() == depth;
+    if (is_name) names = names.subspan(1);
+    if (!is_name) builder_.add_edge(from, '"', '"', to.end);
+    CharSet taken;
+    while (!names.empty() && !builder_.is_full()) {
+      const std::uint32_t c = names[0][depth];
+      const auto other = std::find_if(names.begin(), names.end(), [&](const auto& name) { return name[depth] != c; });
+      const auto n_same = static_cast<std::size_t>(other - names.begin());
+      taken.add(c, c);
+      if (plain().contains(c)) {  // else it would have to be escaped, and is no key here anyway
+        const Part step = builder_.characters({c, c});
+        builder_.jump(from, step.begin);
+        add_trie(names.first(n_same), depth + 1, step.end, to);
+      }
+      names = names.subspan(n_same);
+    }
+    const bool shares_rest = taken.without({0, 0x7F}).empty();  // most do: one copy of what costs many states
+    if (shares_rest) {
+      builder_.jump(from, to.beyond_ascii);
+      taken.add(0x80, CharSet::kLast);
+    }
+    const Part others = builder_.characters(plain().without(taken));
+    builder_.jump(from, others.begin);
+    builder_.jump(others.end, to.free);
+  }
+
+  static const CharSet& plain() {
+    static const CharSet set = [] {
+      CharSet special(0, 0x1F);
+      special.add('"', '"');
+      special.add('\\', '\\');
+      return special.complement();
+    }();
+    return set;
+  }
+
+  const OrderedJson& root_;
+  const std::string& root_path_;
+  GrammarBuilder& builder_;
+  JsonParts& json_;
+  std::map<std::string, int, std::less<>> rules_;  // by what $ref says
+  const Clock::time_point deadline_ = Clock::now() + kTimeMax;
+};
+
+}  // namespace
+
+Result<Part> json_schema_part(const OrderedJson& schema, const std::string& path, GrammarBuilder& builder,
+                              JsonParts& json) {
+  return SchemaCompiler(schema, path, builder, json).compile();
+}
+
+Result<Grammar> json_schema_grammar(const OrderedJson& schema, const std::string& path) {
+  GrammarBuilder builder;
+  JsonParts json(builder);
+  R1_TRY(const Part part, json_schema_part(schema, path, builder, json));
+  auto grammar = builder.finish(part);
+  if (!grammar.ok()) return with_context(std::move(grammar).error(), fmt::format("'{}'", path));
+  return grammar;
+}
+
+Result<Grammar> json_object_grammar() {
+  GrammarBuilder builder;
+  JsonParts json(builder);
+  return builder.finish(json.any_object());
+}
+
+}  // namespace r1
