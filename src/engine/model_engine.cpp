@@ -110,6 +110,7 @@ Result<TokenStream> ModelEngine::submit(GenerateRequest request) {
   if (request.repetition) sequence->repetition.emplace(*request.repetition);
   sequence->account = request.account;
   sequence->on_over = std::move(request.on_over);
+  sequence->filter = std::move(request.filter);
   sequence->channel = std::make_shared<TokenChannel>();
   sequence->channel->on_event = std::move(request.on_event);
   TokenStream stream(sequence->channel);
@@ -181,18 +182,29 @@ void ModelEngine::step(const ScheduledBatch& batch) {
     const std::span<const float> row_logits(logits.row(static_cast<std::int64_t>(row)),
                                             static_cast<std::size_t>(logits.n_cols()));
     if (!all_finite(row_logits)) {
-      sequence.finish =
-          Finish{FinishReason::kError,
-                 sequence.usage(),
-                 {ErrorCode::kInternal, "the model's logits are not finite: a broken model file or a bug in a kernel"}};
-      deliver(sequence, {.token = {}, .finish = sequence.finish});
+      end(sequence, FinishReason::kError,
+          "the model's logits are not finite: a broken model file or a bug in a kernel");
       continue;
     }
-    const std::optional<int> forced = sequence.thought ? sequence.thought->forced() : std::nullopt;
-    append(sequence, forced
-                         ? sampler_.given(*forced, row_logits, sequence.sampling)
-                         : sampler_.sample(row_logits, sequence.sampling, sequence.tokens, sequence.n_prompt_tokens));
+    if (const std::optional<int> forced = sequence.thought ? sequence.thought->forced() : std::nullopt) {
+      append(sequence, sampler_.given(*forced, row_logits, sequence.sampling));
+      continue;
+    }
+    SampledToken token = sampler_.sample(row_logits, sequence.sampling, sequence.tokens, sequence.n_prompt_tokens,
+                                         sequence.filter.get());
+    if (sampler_.verdict() == TokenFilter::Verdict::kOpen)
+      append(sequence, std::move(token));
+    else if (sampler_.verdict() == TokenFilter::Verdict::kEnded)
+      end(sequence, FinishReason::kStop, "");
+    else
+      end(sequence, FinishReason::kError, "no token of the vocabulary continues the answer within its grammar");
   }
+}
+
+// Without a token.
+void ModelEngine::end(Sequence& sequence, FinishReason reason, std::string message) {
+  sequence.finish = Finish{reason, sequence.usage(), {ErrorCode::kInternal, std::move(message)}};
+  deliver(sequence, {.token = {}, .finish = sequence.finish});
 }
 
 void ModelEngine::append(Sequence& sequence, SampledToken token) {
@@ -201,6 +213,7 @@ void ModelEngine::append(Sequence& sequence, SampledToken token) {
   completion_tokens_.fetch_add(1);
   sequence.timer.take(times_);
   if (sequence.thought) sequence.thought->take(id);
+  if (sequence.filter) sequence.filter->accept(id);
   const bool ended = std::find(sequence.end_ids.begin(), sequence.end_ids.end(), id) != sequence.end_ids.end();
   const bool full = sequence.n_completion_tokens() >= sequence.max_tokens;
   const bool repeats = sequence.repetition && sequence.repetition->take(id);

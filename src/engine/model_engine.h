@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 #include <thread>
 
 #include "base/bounded_queue.h"
@@ -49,6 +50,7 @@ class ModelEngine final : public Engine {
   bool take_submissions();
   void step(const ScheduledBatch& batch);
   void append(Sequence& sequence, SampledToken token);
+  void end(Sequence& sequence, FinishReason reason, std::string message);
   void deliver(Sequence& sequence, StreamEvent event);
   bool retire(Sequence& sequence);
   void update_stats();

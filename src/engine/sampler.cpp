@@ -27,13 +27,16 @@ bool changes_logits(const SamplingParams& p) {
 }  // namespace
 
 SampledToken Sampler::sample(std::span<const float> logits, const SamplingParams& params, std::span<const int> tokens,
-                             int n_prompt_tokens) {
+                             int n_prompt_tokens, TokenFilter* filter) {
   SampledToken token;
-  if (is_greedy(params) && !changes_logits(params)) {
+  verdict_ = TokenFilter::Verdict::kOpen;
+  if (is_greedy(params) && !changes_logits(params) && filter == nullptr) {
     token.id = first_maximum(logits);
   } else {
     scores_.assign(logits.begin(), logits.end());
     penalize(params, tokens, n_prompt_tokens);
+    if (filter != nullptr) verdict_ = filter->mask(scores_);
+    if (verdict_ != TokenFilter::Verdict::kOpen) return {.id = -1};
     if (is_greedy(params)) {
       token.id = first_maximum(scores_);
     } else {
@@ -103,7 +106,7 @@ int Sampler::draw_from_all(double uniform, float sum) const {
 void Sampler::collect_above(float threshold) {
   candidates_.clear();
   for (std::size_t id = 0; id < scores_.size(); ++id) {
-    if (scores_[id] >= threshold) candidates_.push_back({scores_[id], static_cast<int>(id)});
+    if (scores_[id] >= threshold && scores_[id] > 0) candidates_.push_back({scores_[id], static_cast<int>(id)});
   }
 }
 

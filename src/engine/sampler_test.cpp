@@ -20,6 +20,22 @@ std::vector<float> random_logits(int n, std::uint64_t seed, float spread = 3.0f)
   return logits;
 }
 
+// Lets through the ids that are multiples of a number; 0: none.
+class Multiples final : public TokenFilter {
+ public:
+  explicit Multiples(int of) : of_(of) {}
+  Verdict mask(std::span<float> scores) override {
+    if (of_ == 0) return Verdict::kStranded;
+    for (std::size_t id = 0; id < scores.size(); ++id)
+      if (static_cast<int>(id) % of_ != 0) scores[id] = -INFINITY;
+    return Verdict::kOpen;
+  }
+  void accept(int /*id*/) override {}
+
+ private:
+  int of_;
+};
+
 std::map<int, int> draw_many(const std::vector<float>& logits, SamplingParams params, int n,
                              std::vector<int> tokens = {0}) {
   Sampler sampler;
@@ -129,6 +145,37 @@ TEST(Sampler, LogprobsAreOfTheUnchangedDistribution) {
   EXPECT_EQ(token.top[0].id, token.id);
   EXPECT_NEAR(token.logprob, logits[token.id] - std::log(sum), 1e-5);
   for (std::size_t i = 1; i < token.top.size(); ++i) EXPECT_GE(token.top[i - 1].logprob, token.top[i].logprob);
+}
+
+// As if the others were not in the vocabulary, with any of the filters; the log-probabilities stay the model's own.
+TEST(Sampler, ATokenFilterLeavesOnlyItsTokens) {
+  const auto logits = random_logits(700, 5, 8.0f);
+  Multiples filter(7);
+  std::vector<float> only;
+  for (std::size_t id = 0; id < logits.size(); id += 7) only.push_back(logits[id]);
+  for (SamplingParams params : {SamplingParams{.temperature = 0}, SamplingParams{.temperature = 1.5f},
+                                SamplingParams{.top_k = 300}, SamplingParams{.top_p = 0.999999f},
+                                SamplingParams{.min_p = 0.01f}, SamplingParams{.logit_bias = {{3, 100}, {14, 2}}}}) {
+    params.n_top_logprobs = 0;
+    SamplingParams alone = params;
+    if (!params.logit_bias.empty()) alone.logit_bias = {{2, 2}};
+    Sampler sampler;
+    for (std::uint64_t seed = 0; seed < 300; ++seed) {
+      params.seed = alone.seed = seed;
+      const SampledToken token = sampler.sample(logits, params, std::vector{0}, 1, &filter);
+      ASSERT_EQ(token.id, 7 * sampler.sample(only, alone, std::vector{0}, 1).id);
+      ASSERT_EQ(token.logprob, sampler.given(token.id, logits, params).logprob);
+    }
+  }
+}
+
+TEST(Sampler, AFilterThatLeavesNothingGivesNoToken) {
+  Multiples nothing(0);
+  Sampler sampler;
+  EXPECT_EQ(sampler.sample(random_logits(10, 1), {}, std::vector{0}, 1, &nothing).id, -1);
+  EXPECT_EQ(sampler.verdict(), TokenFilter::Verdict::kStranded);
+  EXPECT_GE(sampler.sample(random_logits(10, 1), {}, std::vector{0}, 1).id, 0);
+  EXPECT_EQ(sampler.verdict(), TokenFilter::Verdict::kOpen);
 }
 
 }  // namespace

@@ -33,6 +33,7 @@ struct Sequence {
   std::optional<ThoughtWatch> thought;
   std::optional<RepetitionWatch> repetition;
   TokenTimer timer;
+  std::shared_ptr<TokenFilter> filter;
 
   std::uint64_t account = 0;
   std::function<void(const Usage&)> on_over;  // see GenerateRequest

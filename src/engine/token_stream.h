@@ -24,7 +24,7 @@ struct TokenLogprob {
 
 struct SampledToken {
   int id = 0;
-  float logprob = 0;              // of this token, under the distribution before temperature, penalties and cuts
+  float logprob = 0;  // of this token, under the model's own distribution: before temperature, penalties, filters
   std::vector<TokenLogprob> top;  // best first, as many as asked for
 };
 
