@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
+
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -107,6 +109,49 @@ TEST_P(ModelEngineTest, AThoughtIsClosedAfterExactlyItsTokens) {
   EXPECT_EQ(collect(*engine->submit(rest)).ids, std::vector<int>(closed.begin() + 9, closed.end()));
   request.thought->closing = {model_.config.vocab_size};
   EXPECT_FALSE(engine->submit(request).ok());
+}
+
+// Lets even and odd ids come in turn; after so many tokens nothing may come.
+class Alternating final : public TokenFilter {
+ public:
+  Alternating(std::size_t n_tokens, Verdict last) : n_tokens_(n_tokens), last_(last) {}
+  Verdict mask(std::span<float> scores) override {
+    if (taken.size() == n_tokens_) return last_;
+    for (std::size_t id = 0; id < scores.size(); ++id)
+      if (id % 2 != taken.size() % 2) scores[id] = -INFINITY;
+    return Verdict::kOpen;
+  }
+  void accept(int id) override { taken.push_back(id); }
+
+  std::vector<int> taken;
+
+ private:
+  std::size_t n_tokens_;
+  Verdict last_;
+};
+
+TEST_P(ModelEngineTest, AFilterHoldsItsAnswerAndNoOther) {
+  const auto engine = this->engine();
+  const auto filtered = [&](TokenFilter::Verdict last) {
+    GenerateRequest request = this->request(1);
+    request.max_tokens = 30;
+    request.filter = std::make_shared<Alternating>(12, last);
+    return request;
+  };
+  const std::vector<int> alone = collect(*engine->submit(request(2))).ids;
+  GenerateRequest ended = filtered(TokenFilter::Verdict::kEnded);
+  const auto filter = std::static_pointer_cast<Alternating>(ended.filter);
+  TokenStream first = *engine->submit(std::move(ended));
+  TokenStream other = *engine->submit(request(2));
+  const Outcome outcome = collect(std::move(first));
+  EXPECT_EQ(collect(std::move(other)).ids, alone);
+  EXPECT_EQ(outcome.finish.reason, FinishReason::kStop);
+  EXPECT_EQ(outcome.ids.size(), 12u);
+  EXPECT_EQ(outcome.ids, filter->taken);
+  for (std::size_t i = 0; i < outcome.ids.size(); ++i) EXPECT_EQ(outcome.ids[i] % 2, static_cast<int>(i % 2));
+  const Outcome stranded = collect(*engine->submit(filtered(TokenFilter::Verdict::kStranded)));
+  EXPECT_EQ(stranded.ids, outcome.ids) << "the same seed, the same answer";
+  EXPECT_EQ(stranded.finish.reason, FinishReason::kError);
 }
 
 TEST_P(ModelEngineTest, GreedyTextIsTheGoldenOne) {

@@ -65,8 +65,7 @@ struct GenerateRequest {
   // Requests that wait are taken from accounts in turn, and cached prefixes are an account's own; the engine knows no
   // more of them. 0: of requests without an account.
   std::uint64_t account = 0;
-  std::shared_ptr<TokenFilter> filter = nullptr;   // of this answer alone; null: anything may be sampled
-  std::uint64_t account = 0;  // requests that wait are taken from accounts in turn; the engine knows no more of them
+  std::shared_ptr<TokenFilter> filter = nullptr;  // of this answer alone; null: anything may be sampled
   std::function<void()> on_event;  // see TokenChannel
   // What was computed in all, whether somebody has read it or not: called once, on the engine's thread, when no more
   // tokens will come. Not called, but destroyed, when the engine ends before it has looked at the request.
