@@ -10,6 +10,9 @@
 #include <optional>
 #include <utility>
 
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
 #include "text/chat_template.h"
 #include "text/utf8.h"
 
@@ -30,6 +33,18 @@ class ChatTemplate::Writer {
   Writer& marker(std::string_view name) {
     const std::optional<int> id = tokenizer_->find(name);
     return id ? token(*id) : text(name);
+  }
+  // A text of a ToolSyntax: its tags as markers.
+  Writer& marked(std::string_view text_with_tags) {
+    while (!text_with_tags.empty()) {
+      const std::string_view piece = next_tool_piece(text_with_tags);
+      if (piece.starts_with('<'))
+        marker(piece);
+      else
+        text(piece);
+      text_with_tags.remove_prefix(piece.size());
+    }
+    return *this;
   }
   Writer& token(int id) {
     flush();
@@ -97,9 +112,48 @@ std::string deepseek_system(std::span<const ChatMessage> messages, bool join) {
   return system;
 }
 
+// As a JSON string.
+std::string json_text(std::string_view text) { return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace); }
+
 }  // namespace
 
-Result<Prompt> ChatTemplate::render(std::span<const ChatMessage> messages, ThinkingMode thinking) const {
+const ToolSyntax& ChatTemplate::tool_syntax() const {
+  const bool is_deepseek = family_ == TemplateFamily::kDeepSeekR1 || family_ == TemplateFamily::kDeepSeekV3;
+  return is_deepseek ? kDeepSeekToolSyntax : kTaggedToolSyntax;
+}
+
+// What the tools are, and how they are called.
+void ChatTemplate::write_tools(Tools tools, Writer& out) const {
+  const ToolSyntax& syntax = tool_syntax();
+  out.text("# Tools\n\nThese functions can be called. A line each, with the JSON Schema of its arguments:\n");
+  for (const ToolDefinition& tool : tools)
+    out.text("\n{\"name\": \"")
+        .text(tool.name)
+        .text("\", \"description\": ")
+        .text(json_text(tool.description))
+        .text(", \"parameters\": ")
+        .text(tool.parameters)
+        .text("}");
+  out.text("\n\nTo call one, the answer is this, and nothing behind it:\n\n");
+  out.marked(syntax.open).marked(syntax.before_name).text("NAME").marked(syntax.before_arguments).text("ARGUMENTS");
+  out.marked(syntax.after_arguments).marked(syntax.close);
+  out.text(
+      "\n\nNAME is the name of a function, ARGUMENTS a JSON object that its schema allows. Results of calls come in "
+      "the next message.");
+}
+
+void ChatTemplate::write_calls(std::span<const ToolCall> calls, const ToolSyntax& syntax, Writer& out) const {
+  if (calls.empty()) return;
+  out.marked(syntax.open);
+  for (const ToolCall& call : calls) {
+    if (&call != &calls.front()) out.marked(syntax.between);
+    out.marked(syntax.before_name).text(call.name).marked(syntax.before_arguments).text(call.arguments);
+    out.marked(syntax.after_arguments);
+  }
+  out.marked(syntax.close);
+}
+
+Result<Prompt> ChatTemplate::render(std::span<const ChatMessage> messages, ThinkingMode thinking, Tools tools) const {
   R1_TRY_STATUS(check_messages(messages));
   R1_TRY_STATUS(check_prefix(messages, thinking));
   const ChatMessage* prefix = !messages.empty() && messages.back().is_prefix ? &messages.back() : nullptr;
@@ -109,17 +163,17 @@ Result<Prompt> ChatTemplate::render(std::span<const ChatMessage> messages, Think
   switch (family_) {
     case TemplateFamily::kDeepSeekR1:
     case TemplateFamily::kDeepSeekV3:
-      render_deepseek(messages, out);
+      render_deepseek(messages, tools, out);
       continues_after_tools = !messages.empty() && messages.back().role == "tool";
       break;
     case TemplateFamily::kChatMl:
-      render_chatml(messages, out);
+      render_chatml(messages, tools, out);
       break;
     case TemplateFamily::kLlama3:
-      render_llama3(messages, out);
+      render_llama3(messages, tools, out);
       break;
     case TemplateFamily::kPlain:
-      render_plain(messages, out);
+      render_plain(messages, tools, out);
       if (prefix != nullptr && !messages.empty()) out.text("\n");
       break;
   }
@@ -162,8 +216,10 @@ std::vector<int> ChatTemplate::closing_ids() const {
   return out.finish();
 }
 
-void ChatTemplate::render_deepseek(std::span<const ChatMessage> messages, Writer& out) const {
-  out.token(tokenizer_->bos_id()).text(deepseek_system(messages, joins_system_));
+void ChatTemplate::render_deepseek(std::span<const ChatMessage> messages, Tools tools, Writer& out) const {
+  const std::string system = deepseek_system(messages, joins_system_);
+  out.token(tokenizer_->bos_id()).text(system);
+  if (!tools.empty()) write_tools(tools, out.text(system.empty() ? "" : "\n\n"));
   bool in_outputs = false;
   const auto close_outputs = [&] {
     if (in_outputs) out.marker("<｜tool▁outputs▁end｜>");
@@ -183,27 +239,21 @@ void ChatTemplate::render_deepseek(std::span<const ChatMessage> messages, Writer
     } else if (message.role == "assistant") {
       if (!close_outputs()) out.marker("<｜Assistant｜>");
       out.text(drops_thinking_ ? after_thinking(message.content) : std::string_view(message.content));
-      for (const ToolCall& call : message.tool_calls) {
-        if (&call == &message.tool_calls.front())
-          out.marker("<｜tool▁calls▁begin｜>");
-        else
-          out.text("\n");
-        out.marker("<｜tool▁call▁begin｜>").text(call.type).marker("<｜tool▁sep｜>").text(call.name);
-        out.text("\n```json\n").text(call.arguments).text("\n```").marker("<｜tool▁call▁end｜>");
-      }
-      if (!message.tool_calls.empty()) out.marker("<｜tool▁calls▁end｜>");
+      write_calls(message.tool_calls, kDeepSeekToolSyntax, out);
       out.marker("<｜end▁of▁sentence｜>");
     }
   }
   if (!close_outputs()) out.marker("<｜Assistant｜>");
 }
 
-void ChatTemplate::render_chatml(std::span<const ChatMessage> messages, Writer& out) const {
+void ChatTemplate::render_chatml(std::span<const ChatMessage> messages, Tools tools, Writer& out) const {
   const auto open = [&](std::string_view role) { out.marker("<|im_start|>").text(role); };
   const auto close = [&] { out.marker("<|im_end|>").text("\n"); };
-  if (!default_system_.empty() && (messages.empty() || messages[0].role != "system")) {
+  const bool has_system = !messages.empty() && messages[0].role == "system";
+  if (!has_system && (!default_system_.empty() || !tools.empty())) {
     open("system");
     out.text("\n").text(default_system_);
+    if (!tools.empty()) write_tools(tools, out.text(default_system_.empty() ? "" : "\n\n"));
     close();
   }
   for (std::size_t i = 0; i < messages.size(); ++i) {
@@ -218,36 +268,43 @@ void ChatTemplate::render_chatml(std::span<const ChatMessage> messages, Writer& 
     std::string_view content = message.content;
     if (drops_thinking_ && message.role == "assistant") content = without_leading_newlines(after_thinking(content));
     if (message.tool_calls.empty() || !content.empty()) out.text("\n").text(content);
-    for (const ToolCall& call : message.tool_calls) {
-      out.text("\n").marker("<tool_call>").text("\n{\"name\": \"").text(call.name).text("\", \"arguments\": ");
-      out.text(call.arguments).text("}\n").marker("</tool_call>");
-    }
+    if (i == 0 && has_system && !tools.empty()) write_tools(tools, out.text("\n\n"));
+    if (!message.tool_calls.empty()) write_calls(message.tool_calls, kTaggedToolSyntax, out.text("\n"));
     close();
   }
   open("assistant");
   out.text("\n");
 }
 
-void ChatTemplate::render_llama3(std::span<const ChatMessage> messages, Writer& out) const {
+// A template without tools, and any once tools are described or several are called at once, has calls and results as
+// text.
+void ChatTemplate::render_llama3(std::span<const ChatMessage> messages, Tools tools, Writer& out) const {
   const auto open = [&](std::string_view role) {
     out.marker("<|start_header_id|>").text(role).marker("<|end_header_id|>").text("\n\n");
   };
   out.token(tokenizer_->bos_id());
-  if (has_dates_) {
+  const bool has_system = !messages.empty() && messages[0].role == "system";
+  if (has_dates_ || !tools.empty()) {
     // The second date is the template's own default. Today's, which Hugging Face puts there, would change every prompt
     // at midnight, and with it every cached prefix.
     open("system");
-    out.text("Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n");
-    if (!messages.empty() && messages[0].role == "system") {
-      out.text(trimmed(messages[0].content));
-      messages = messages.subspan(1);
-    }
+    if (has_dates_) out.text("Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n");
+    if (has_system) out.text(trimmed(messages[0].content));
+    if (!tools.empty()) write_tools(tools, out.text(has_system ? "\n\n" : ""));
+    if (has_system) messages = messages.subspan(1);
     out.marker("<|eot_id|>");
   }
   for (const ChatMessage& message : messages) {
-    open(message.role == "tool" ? "ipython" : std::string_view(message.role));
-    if (message.tool_calls.empty()) {
-      out.text(message.role == "tool" ? std::string_view(message.content) : trimmed(message.content));
+    const bool as_text = !has_tools_ || !tools.empty() || message.tool_calls.size() > 1;
+    const bool is_result = message.role == "tool";
+    open(!is_result ? std::string_view(message.role) : as_text ? "user" : "ipython");
+    if (is_result && as_text) {
+      out.text("<tool_response>\n").text(message.content).text("\n</tool_response>");
+    } else if (message.tool_calls.empty()) {
+      out.text(is_result ? std::string_view(message.content) : trimmed(message.content));
+    } else if (as_text) {
+      const std::string_view content = trimmed(message.content);
+      write_calls(message.tool_calls, kTaggedToolSyntax, out.text(content).text(content.empty() ? "" : "\n"));
     } else {
       const ToolCall& call = message.tool_calls.front();
       out.text("{\"name\": \"").text(call.name).text("\", \"parameters\": ").text(call.arguments).text("}");
@@ -257,9 +314,13 @@ void ChatTemplate::render_llama3(std::span<const ChatMessage> messages, Writer& 
   open("assistant");
 }
 
-void ChatTemplate::render_plain(std::span<const ChatMessage> messages, Writer& out) const {
+void ChatTemplate::render_plain(std::span<const ChatMessage> messages, Tools tools, Writer& out) const {
   if (tokenizer_->adds_bos()) out.token(tokenizer_->bos_id());
-  for (std::size_t i = 0; i < messages.size(); ++i) out.text(i == 0 ? "" : "\n").text(messages[i].content);
+  if (!tools.empty()) write_tools(tools, out);
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    out.text(i == 0 && tools.empty() ? "" : "\n").text(messages[i].content);
+    write_calls(messages[i].tool_calls, kTaggedToolSyntax, out);
+  }
 }
 
 }  // namespace r1

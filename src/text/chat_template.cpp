@@ -146,10 +146,6 @@ Status ChatTemplate::check_messages(std::span<const ChatMessage> messages) const
     const bool has_calls = !message.tool_calls.empty();
     if (has_calls && message.role != "assistant")
       return Error{ErrorCode::kInvalidInput, fmt::format("messages[{}]: only an assistant calls tools", i)};
-    if (!has_tools_ && (has_calls || message.role == "tool"))
-      return Error{ErrorCode::kUnsupported, fmt::format("messages[{}]: this model's chat template has no tools", i)};
-    if (family_ == TemplateFamily::kLlama3 && message.tool_calls.size() > 1)
-      return Error{ErrorCode::kUnsupported, fmt::format("messages[{}]: Llama 3 calls one tool at a time", i)};
   }
   return {};
 }

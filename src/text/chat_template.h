@@ -7,6 +7,8 @@
 //    tools/golden/make_chat_goldens.py). DeepSeek's templates have mistakes around tools, which are not repeated:
 //    chat_formats.cpp lists them.
 // 3. What an assistant thought in earlier turns is left out, where the model's own template leaves it out.
+// 4. Tools are described in the system message, in words of our own: R1's template has none. Models whose template
+//    knows no calls are told, and shown, those of kTaggedToolSyntax.
 #pragma once
 
 #include <span>
@@ -17,6 +19,7 @@
 #include "base/result.h"
 #include "text/reasoning_splitter.h"
 #include "text/tokenizer.h"
+#include "text/tool_calls.h"
 
 namespace r1 {
 
@@ -64,7 +67,11 @@ class ChatTemplate {
   // The whole conversation, ending where the assistant begins to write, or goes on: behind a last message that is a
   // prefix. kOff closes an empty thought. An Error for roles the family does not know, for a prefix that is not the
   // assistant's last message, and for thoughts asked of a model without <think>.
-  Result<Prompt> render(std::span<const ChatMessage> messages, ThinkingMode thinking = ThinkingMode::kModelsOwn) const;
+  Result<Prompt> render(std::span<const ChatMessage> messages, ThinkingMode thinking = ThinkingMode::kModelsOwn,
+                        std::span<const ToolDefinition> tools = {}) const;
+
+  // How the model writes calls.
+  const ToolSyntax& tool_syntax() const;
 
   // Tokens that end an open thought wherever it stands: a sentence, </think>, and an empty line.
   std::vector<int> closing_ids() const;
@@ -78,10 +85,13 @@ class ChatTemplate {
   Status check_prefix(std::span<const ChatMessage> messages, ThinkingMode thinking) const;
   ReasoningSplitter::Start open_answer(ThinkingMode thinking, Writer& out) const;
   ReasoningSplitter::Start open_prefix(const ChatMessage& prefix, Writer& out) const;
-  void render_deepseek(std::span<const ChatMessage> messages, Writer& out) const;
-  void render_chatml(std::span<const ChatMessage> messages, Writer& out) const;
-  void render_llama3(std::span<const ChatMessage> messages, Writer& out) const;
-  void render_plain(std::span<const ChatMessage> messages, Writer& out) const;
+  using Tools = std::span<const ToolDefinition>;
+  void write_tools(Tools tools, Writer& out) const;
+  void write_calls(std::span<const ToolCall> calls, const ToolSyntax& syntax, Writer& out) const;
+  void render_deepseek(std::span<const ChatMessage> messages, Tools tools, Writer& out) const;
+  void render_chatml(std::span<const ChatMessage> messages, Tools tools, Writer& out) const;
+  void render_llama3(std::span<const ChatMessage> messages, Tools tools, Writer& out) const;
+  void render_plain(std::span<const ChatMessage> messages, Tools tools, Writer& out) const;
 
   const Tokenizer* tokenizer_;
   TemplateFamily family_ = TemplateFamily::kPlain;

@@ -262,11 +262,35 @@ TEST(ChatTemplate, WhatAFamilyDoesNotKnowIsAnErrorThatNamesIt) {
   };
   EXPECT_NE(error_of("qwen2_5", {{"user", "A", {}}, {"wizard", "B", {}}}).find("messages[1]: role 'wizard'"),
             std::string::npos);
-  EXPECT_NE(error_of("smollm2", {{"tool", "R", {}}}).find("no tools"), std::string::npos);
   EXPECT_NE(error_of("qwen2_5", {{"user", "A", {{"function", "f", "{}"}}}}).find("only an assistant"),
             std::string::npos);
-  const ToolCall f{"function", "f", "{}"};
-  EXPECT_NE(error_of("llama3_2", {{"assistant", "", {f, f}}}).find("one tool at a time"), std::string::npos);
+}
+
+TEST(ChatTemplate, ToolsAreDescribedOnceAndCallsShownAsTheyAreToBeWritten) {
+  const std::vector<ToolDefinition> tools = {{"f", "says \"f\"", R"({"type":"object"})"}, {"g", "", "{}"}};
+  const std::vector<ChatMessage> messages = {{"user", "zebra", {}},
+                                             {"assistant", "", {{"function", "f", R"({"x":1})"}}},
+                                             {"tool", "R", {}},
+                                             {"user", "B", {}}};
+  for (const std::string source : {"deepseek-r1", "deepseek-v3", "qwen2_5", "smollm2", "llama3_2"}) {
+    const Tokenizer tokenizer = tokenizer_for(source);
+    const ChatTemplate chat = ChatTemplate::detect(kSources.at(source), tokenizer).value();
+    const auto text = [&](std::span<const ToolDefinition> given) {
+      return tokenizer.decode(chat.render(messages, ThinkingMode::kModelsOwn, given).value().ids,
+                              Tokenizer::ControlTokens::kShow);
+    };
+    const std::string with = text(tools), without = text({});
+    EXPECT_NE(with.find(R"({"name": "f", "description": "says \"f\"", "parameters": {"type":"object"}})"),
+              std::string::npos)
+        << with;
+    EXPECT_EQ(with.find("# Tools"), with.rfind("# Tools"));
+    EXPECT_LT(with.find("# Tools"), with.find("zebra")) << "before the conversation";
+    EXPECT_EQ(without.find("# Tools"), std::string::npos);
+    const ToolSyntax& syntax = chat.tool_syntax();
+    const std::string call = std::string(syntax.before_name) + "f" + std::string(syntax.before_arguments) +
+                             R"({"x":1})" + std::string(syntax.after_arguments);
+    EXPECT_NE(with.find(call), std::string::npos) << with;
+  }
 }
 
 TEST(ChatTemplate, UnknownTemplatesAndMissingTokensAreErrors) {
