@@ -12,6 +12,12 @@ constexpr std::size_t kEventBytesMax = 16 << 10;  // appended before the client 
 void append(AnswerPiece& whole, AnswerPiece& piece) {
   whole.text.thinking += piece.text.thinking;
   whole.text.answer += piece.text.answer;
+  for (ToolCallDelta& call : piece.calls) {
+    if (call.name.empty() && !whole.calls.empty())
+      whole.calls.back().arguments += call.arguments;
+    else
+      whole.calls.push_back(std::move(call));
+  }
   const auto move_to = [](std::vector<TokenReport>& from, std::vector<TokenReport>& to) {
     to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
   };

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/sha256.h"
 #include "serve/json_writer.h"
 
 namespace r1 {
@@ -136,7 +137,7 @@ class Chunks : public AnswerWire {
 class ChatWire final : public Chunks {
  public:
   ChatWire(const AnswerHead& head, ChatWireOptions options)
-      : Chunks(head, "chat.completion.chunk", "chat.completion"), options_(options) {}
+      : Chunks(head, "chat.completion.chunk", "chat.completion"), id_(head.id), options_(options) {}
 
   void begin(std::string& out, int index) override {
     begin_choice(out, index);
@@ -162,6 +163,15 @@ class ChatWire final : public Chunks {
       append_logprobs(out, &piece.answer_tokens, nullptr);
       end_choice(out, "", std::nullopt);
     }
+    if (!piece.calls.empty()) {
+      begin_choice(out, piece.index);
+      out += R"(,"delta":{"content":null,"reasoning_content":null,"tool_calls":)";
+      append_calls(out, piece, /*is_delta=*/true);
+      out += '}';
+      const bool is_reported = !piece.text.answer.empty();  // the tokens, with the text
+      append_logprobs(out, is_reported ? nullptr : &piece.answer_tokens, nullptr);
+      end_choice(out, "", std::nullopt);
+    }
     if (!piece.finish_reason.empty()) {
       begin_choice(out, piece.index);
       out += R"(,"delta":{"content":"","reasoning_content":null},"logprobs":null)";
@@ -176,13 +186,18 @@ class ChatWire final : public Chunks {
       choices += R"({"index":)";
       append_number(choices, answer.index);
       choices += R"(,"message":{"role":"assistant","content":)";
-      append_json_string(choices, answer.text.answer);
+      if (answer.calls.empty() || !answer.text.answer.empty())
+        append_json_string(choices, answer.text.answer);
+      else
+        choices += "null";
       choices += R"(,"reasoning_content":)";
       if (options_.thinks || !answer.text.thinking.empty())
         append_json_string(choices, answer.text.thinking);
       else
         choices += "null";
-      choices += R"(,"refusal":null})";
+      choices += R"(,"refusal":null)";
+      if (!answer.calls.empty()) append_calls(choices += R"(,"tool_calls":)", answer, /*is_delta=*/false);
+      choices += '}';
       append_logprobs(choices, &answer.answer_tokens, &answer.thinking_tokens);
       append_finish_reason(choices, answer.finish_reason, answer.finish_detail);
       choices += '}';
@@ -191,6 +206,27 @@ class ChatWire final : public Chunks {
   }
 
  private:
+  // A delta has the call's index, and the rest of its head once.
+  void append_calls(std::string& out, const AnswerPiece& piece, bool is_delta) const {
+    for (const ToolCallDelta& call : piece.calls) {
+      out += &call == &piece.calls.front() ? "[{" : ",{";
+      if (is_delta) fmt::format_to(std::back_inserter(out), R"("index":{},)", call.index);
+      if (!call.name.empty())
+        fmt::format_to(std::back_inserter(out), R"("id":"{}","type":"function",)", call_id(piece.index, call.index));
+      out += R"("function":{)";
+      if (!call.name.empty()) append_json_string(out += R"("name":)", call.name);
+      append_json_string(out += call.name.empty() ? R"("arguments":)" : R"(,"arguments":)", call.arguments);
+      out += "}}";
+    }
+    out += ']';
+  }
+
+  // As DeepSeek's look: call_00_ and 24 letters, here those of a hash of the answer and the call.
+  std::string call_id(int answer, int call) const {
+    const std::string hash = sha256_hex(fmt::format("{}/{}/{}", id_, answer, call));
+    return fmt::format("call_{:02}_{}", call, hash.substr(0, 24));
+  }
+
   void append_logprobs(std::string& out, const std::vector<TokenReport>* content,
                        const std::vector<TokenReport>* thinking) const {
     if (!options_.logprobs) {
@@ -210,6 +246,7 @@ class ChatWire final : public Chunks {
     out += R"(,"refusal":null})";
   }
 
+  const std::string id_;
   const ChatWireOptions options_;
 };
 

@@ -13,6 +13,7 @@
 #include "base/sha256.h"
 #include "serve/answer_reply.h"
 #include "serve/answer_wire.h"
+#include "serve/form_parameters.h"
 #include "serve/generation.h"
 #include "serve/metrics.h"
 #include "serve/openapi.h"
@@ -87,6 +88,14 @@ std::optional<ApiError> check_against_model(const CompletionRequest& request, co
   return std::nullopt;
 }
 
+// Of a response_format or tools that can't be kept.
+ApiError form_error(const Error& error, const CompletionRequest& request) {
+  const bool is_schema =
+      request.response_format == ResponseFormat::kJsonSchema && error.message.starts_with("'response_format");
+  return {400, error.message, is_schema ? "response_format" : "tools",
+          error.code == ErrorCode::kUnsupported ? "unsupported" : "invalid_value"};
+}
+
 Result<Prompt> text_prompt(const ServedModel& model, const CompletionRequest& request) {
   Prompt prompt;
   if (!request.suffix.empty()) {
@@ -131,6 +140,7 @@ struct ApiServer::Job {
   Prompt prompt;
   bool is_chat;
   HttpWaker waker;
+  std::shared_ptr<TokenMasks> masks = nullptr;  // of a form the answer must have
 };
 
 ApiServer::ApiServer(std::vector<ServedModel> models, AccessOptions access, Accounts* accounts)
@@ -233,9 +243,13 @@ HttpReply ApiServer::post_chat(const Call& call) {
   const auto read = read_request(call, /*is_chat=*/true, request);
   if (const auto* error = std::get_if<ApiError>(&read)) return refusal(*error);
   const ServedModel& model = *std::get<const ServedModel*>(read);
-  auto prompt = model.chat_template->render(request.messages, request.thinking);
+  const bool offers_tools = request.tool_choice != ToolChoice::kNone;
+  auto prompt = model.chat_template->render(request.messages, request.thinking,
+                                            offers_tools ? std::span(request.tools) : std::span<ToolDefinition>());
   if (!prompt.ok()) return error_response(400, prompt.error().message, "messages", "invalid_value");
-  return admit(call, {&model, std::move(request), *std::move(prompt), /*is_chat=*/true, call.waker});
+  auto masks = grammars_.find(model, request, prompt->answer_start != ReasoningSplitter::Start::kAnswer);
+  if (!masks.ok()) return refusal(form_error(masks.error(), request));
+  return admit(call, {&model, std::move(request), *std::move(prompt), /*is_chat=*/true, call.waker, *std::move(masks)});
 }
 
 HttpReply ApiServer::post_text(const Call& call) {
@@ -282,6 +296,7 @@ std::variant<const ServedModel*, ApiError> ApiServer::read_request(const Call& c
   request.sampling = model->sampling;
   if (auto error = read_parameters(*body, is_chat ? chat_parameters() : text_parameters(), request)) return *error;
   if (auto error = check_against_model(request, *model)) return *error;
+  keep_schema_order(call.request.body, request);
   if (!request.seed) request.seed = static_cast<std::int64_t>(ids_.bits() >> 1);
   return model;
 }
@@ -319,7 +334,7 @@ HttpReply ApiServer::generate(const Job& job, std::shared_ptr<Meter> meter) {
   const CompletionRequest& request = job.request;
   const std::int64_t account_id = meter ? meter->account_id() : 0;
   auto generation = Generation::start(
-      model, request, job.prompt, [waker = job.waker] { waker.wake(); }, std::move(meter));
+      model, request, job.prompt, [waker = job.waker] { waker.wake(); }, std::move(meter), job.masks);
   if (!generation.ok()) return engine_failure(generation.error());
 
   const AnswerHead head{new_uuid(), model.name, fingerprint_of(model.name), std::time(nullptr)};

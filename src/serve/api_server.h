@@ -13,6 +13,7 @@
 #include "base/rng.h"
 #include "serve/access.h"
 #include "serve/accounts.h"
+#include "serve/answer_filter.h"
 #include "serve/completion_request.h"
 #include "serve/http_message.h"
 #include "serve/http_server.h"
@@ -79,6 +80,7 @@ class ApiServer final : public HttpHandler {
     std::int64_t account_id;  // whose answer it is
   };
   std::map<std::string, Thinking, std::less<>> thinking_;
+  AnswerGrammars grammars_;
   Rng ids_;  // of answers, and seeds for those who name none
 };
 

@@ -518,5 +518,104 @@ TEST_F(ApiTest, ThePageIsServedWithAStrictPolicy) {
   }
 }
 
+// ---- tools and formats ---------------------------------------------------------------------------------------------
+
+constexpr std::string_view kCaller = R"({"model": "r1", "answers": [
+  {"when": "weather", "steps": [{"text": "I look it up.\n</think>\n\nOne moment.\n\n<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>get_weather\n```json\n{\"city\": \"Paris or \\\"Paname\\\"\"}\n```<｜tool▁call▁end｜>\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>now\n```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>"}]},
+  {"when": "cut", "steps": [{"text": "</think>\n\n<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>now\n```json\n{\"a\":"}, {"finish": "length"}]},
+  {"steps": [{"text": "</think>\n\nIt is <｜tool▁calls▁begin｜> nothing."}]}]})";
+constexpr std::string_view kTwoTools =
+    R"("tools": [{"type": "function", "function": {"name": "get_weather", "description":
+  "the weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}},
+  {"type": "function", "function": {"name": "now"}}], )";
+
+// The calls of a stream's deltas put together, as clients do it.
+json joined_calls(const Reply& reply) {
+  json calls = json::array();
+  for (const json& event : reply.events) {
+    for (const json& delta : event["choices"][0]["delta"].value("tool_calls", json::array())) {
+      const std::size_t index = delta["index"];
+      if (index == calls.size()) {
+        calls.push_back(delta);
+        calls.back().erase("index");
+      } else {
+        EXPECT_FALSE(delta.contains("id") || delta["function"].contains("name")) << "the head comes once";
+        std::string& arguments = calls.at(index)["function"]["arguments"].get_ref<std::string&>();
+        arguments += delta["function"]["arguments"].get<std::string>();
+      }
+    }
+  }
+  return calls;
+}
+
+TEST_F(ApiTest, CallsOfToolsAreFoundStreamedOrNot) {
+  start(kCaller);
+  const Reply whole = chat(kTwoTools, "weather"),
+              streamed = chat(std::string(R"("stream": true, )") + std::string(kTwoTools), "weather");
+  ASSERT_EQ(whole.status, 200) << whole.body;
+  const json choice = whole.body_json()["choices"][0];
+  EXPECT_EQ(choice["finish_reason"], "tool_calls");
+  EXPECT_EQ(choice["message"]["content"], "One moment.");
+  EXPECT_EQ(choice["message"]["reasoning_content"], "I look it up.");
+  json calls = choice["message"]["tool_calls"], deltas = joined_calls(streamed);
+  ASSERT_EQ(calls.size(), 2u);
+  EXPECT_EQ(streamed.events.back()["choices"][0]["finish_reason"], "tool_calls");
+  EXPECT_EQ(streamed.joined("content"), "One moment.");
+  for (json* list : {&calls, &deltas}) {
+    for (std::size_t i = 0; i < 2; ++i) {
+      EXPECT_TRUE(list->at(i)["id"].get<std::string>().starts_with("call_0" + std::to_string(i) + "_"));
+      EXPECT_EQ(list->at(i)["id"].get<std::string>().size(), 32u);
+      list->at(i).erase("id");
+    }
+  }
+  EXPECT_EQ(calls, deltas);
+  EXPECT_EQ(calls[0],
+            (json{{"type", "function"},
+                  {"function", {{"name", "get_weather"}, {"arguments", R"({"city": "Paris or \"Paname\""})"}}}}));
+  EXPECT_EQ(calls[1]["function"]["arguments"], "{}");
+}
+
+TEST_F(ApiTest, AnAnswerThatOnlyCallsHasNoContentAndACutOneSaysSo) {
+  start(kCaller);
+  const json choice = chat(kTwoTools, "cut").body_json()["choices"][0];
+  EXPECT_TRUE(choice["message"]["content"].is_null());
+  EXPECT_EQ(choice["finish_reason"], "length");
+  EXPECT_EQ(choice["message"]["tool_calls"][0]["function"]["arguments"], R"({"a":)");
+  const json text = chat(kTwoTools, "other").body_json()["choices"][0];
+  EXPECT_EQ(text["finish_reason"], "stop");
+  EXPECT_EQ(text["message"]["content"], "It is <｜tool▁calls▁begin｜> nothing.");
+  EXPECT_FALSE(text["message"].contains("tool_calls"));
+}
+
+TEST_F(ApiTest, WithoutToolsNothingIsLookedFor) {
+  start(kCaller);
+  const json message = chat("", "weather").body_json()["choices"][0]["message"];
+  EXPECT_FALSE(message.contains("tool_calls"));
+  EXPECT_NE(message["content"].get<std::string>().find("get_weather"), std::string::npos);
+}
+
+TEST_F(ApiTest, ToolsAreInThePromptUnlessTheChoiceIsNone) {
+  start(kCaller);
+  const auto n_prompt = [&](const std::string& extra) {
+    return chat(extra, "other").body_json()["usage"]["prompt_tokens"].get<int>();
+  };
+  const std::string tools(kTwoTools);
+  EXPECT_GT(n_prompt(tools), n_prompt("") + 200);
+  EXPECT_EQ(n_prompt(tools + R"("tool_choice": "none", )"), n_prompt(""));
+}
+
+TEST_F(ApiTest, ASchemaThatCantBeKeptIsRefusedByItsKeyword) {
+  start(kCaller);
+  const json error = chat(R"("response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema":
+      {"type": "object", "properties": {"a": {"type": "number", "multipleOf": 2}}}}}, )")
+                         .body_json()["error"];
+  EXPECT_EQ(error["message"], "'response_format.json_schema.schema.properties.a.multipleOf' is not supported");
+  EXPECT_EQ(error["param"], "response_format");
+  const Reply strict = chat(R"("tools": [{"type": "function", "function": {"name": "f", "strict": true, "parameters":
+      {"type": "object", "oneOf": []}}}], )");
+  EXPECT_EQ(strict.status, 400);
+  EXPECT_EQ(strict.body_json()["error"]["param"], "tools");
+}
+
 }  // namespace
 }  // namespace r1

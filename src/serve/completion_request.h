@@ -11,6 +11,9 @@
 
 namespace r1 {
 
+enum class ResponseFormat { kText, kJsonObject, kJsonSchema };
+enum class ToolChoice { kAuto, kNone, kRequired };
+
 struct CompletionRequest {
   std::string model;                  // "": the first that is served
   std::vector<ChatMessage> messages;  // of a chat
@@ -29,6 +32,12 @@ struct CompletionRequest {
   bool detect_repetition = true;
   ThinkingMode thinking = ThinkingMode::kModelsOwn;
   int max_thinking_tokens = -1;  // -1: no limit but max_tokens
+  ResponseFormat response_format = ResponseFormat::kText;
+  std::string response_schema;  // of kJsonSchema: JSON text, its members in the order they were sent
+  std::vector<ToolDefinition> tools;
+  ToolChoice tool_choice = ToolChoice::kAuto;
+  std::string tool_name;  // with kRequired: "" or the one to call
+  bool parallel_tool_calls = true;
 };
 
 // A refusal, as its JSON body will say it.

@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "serve/answer_filter.h"
+
 namespace r1 {
 namespace {
 
@@ -36,13 +38,14 @@ std::optional<ThoughtLimit> thought_limit(const ServedModel& model, const Comple
 }
 
 bool is_empty(const AnswerPiece& piece) {
-  return piece.text.thinking.empty() && piece.text.answer.empty() && piece.finish_reason.empty();
+  return piece.text.thinking.empty() && piece.text.answer.empty() && piece.calls.empty() && piece.finish_reason.empty();
 }
 
 }  // namespace
 
 Result<Generation> Generation::start(const ServedModel& model, const CompletionRequest& request, const Prompt& prompt,
-                                     const std::function<void()>& on_event, std::shared_ptr<Meter> meter) {
+                                     const std::function<void()>& on_event, std::shared_ptr<Meter> meter,
+                                     const std::shared_ptr<TokenMasks>& masks) {
   Generation generation(*model.tokenizer, request);
   generation.on_event_ = on_event;
   generation.meter_ = std::move(meter);
@@ -57,6 +60,7 @@ Result<Generation> Generation::start(const ServedModel& model, const CompletionR
     engine.thought = thought_limit(model, request, prompt.answer_start);
     if (request.detect_repetition) engine.repetition = RepetitionLimit{};
     if (engine.thought) engine.thought->end_now = generation.end_thinking_;
+    if (masks) engine.filter = std::make_shared<AnswerFilter>(*model.tokenizer, prompt.answer_start, masks);
     auto submitted = model.engine->submit(std::move(engine));
     if (!submitted.ok()) {
       generation.waive("the engine did not take it");
@@ -66,7 +70,11 @@ Result<Generation> Generation::start(const ServedModel& model, const CompletionR
     AnswerStream text(*model.tokenizer, prompt.answer_start, request.stop);
     Usage usage;
     usage.prompt_tokens = static_cast<int>(prompt.ids.size());
-    generation.answers_.push_back({std::move(tokens), std::move(text), {}, {}, usage});
+    std::optional<ToolCallParser> calls;
+    if (!request.tools.empty() && request.tool_choice != ToolChoice::kNone)
+      calls.emplace(model.chat_template->tool_syntax());
+    generation.answers_.push_back(
+        {.tokens = std::move(tokens), .text = std::move(text), .calls = std::move(calls), .usage = usage});
   }
   generation.n_unfinished_ = request.n;
   generation.request_.messages.clear();
@@ -127,9 +135,14 @@ void Generation::take_token(Answer& answer, const SampledToken& token, AnswerPie
   const int n_reasoning_tokens = answer.text.reasoning_tokens();
   piece.text = answer.text.feed(token.id);
   if (request_.logprobs) report_token(answer, token, answer.text.reasoning_tokens() > n_reasoning_tokens);
+  find_calls(answer, piece);
   // Reports travel with their text: those of held back text wait for it.
   if (!piece.text.thinking.empty()) piece.thinking_tokens = std::exchange(answer.thinking_tokens, {});
-  if (!piece.text.answer.empty()) piece.answer_tokens = std::exchange(answer.answer_tokens, {});
+  if (!piece.text.answer.empty() || !piece.calls.empty()) piece.answer_tokens = std::exchange(answer.answer_tokens, {});
+}
+
+void Generation::find_calls(Answer& answer, AnswerPiece& piece) {
+  if (answer.calls) piece.text.answer = answer.calls->feed(piece.text.answer, piece.calls);
 }
 
 void Generation::take_finish(Answer& answer, const Finish& finish, AnswerPiece& piece) {
@@ -145,15 +158,18 @@ void Generation::take_finish(Answer& answer, const Finish& finish, AnswerPiece& 
       answer.text.stopped() ? answer.text.completion_tokens() : finish.usage.completion_tokens;
   take_rest(answer, piece);
   const bool stopped = answer.text.stopped();
-  piece.finish_reason = stopped || finish.reason == FinishReason::kStop ? "stop" : "length";
+  const bool is_cut = !stopped && finish.reason != FinishReason::kStop;
+  const bool has_calls = answer.calls && answer.calls->n_calls() > 0;
+  piece.finish_reason = is_cut ? "length" : has_calls ? "tool_calls" : "stop";
   if (!stopped && finish.reason == FinishReason::kRepetition) piece.finish_detail = "repetition";
 }
 
 void Generation::take_rest(Answer& answer, AnswerPiece& piece) {
   answer.finished = true;
   --n_unfinished_;
-  const SplitText rest = answer.text.finish();
+  SplitText rest = answer.text.finish();
   piece.text.thinking += rest.thinking;
+  if (answer.calls) rest.answer = answer.calls->feed(rest.answer, piece.calls) + answer.calls->finish();
   piece.text.answer += rest.answer;
   if (!answer.text.stopped()) {
     for (TokenReport& token : answer.thinking_tokens) piece.thinking_tokens.push_back(std::move(token));

@@ -15,6 +15,7 @@
 
 #include "base/result.h"
 #include "engine/engine.h"
+#include "grammar/token_masks.h"
 #include "serve/completion_request.h"
 #include "serve/meter.h"
 #include "serve/served_model.h"
@@ -34,10 +35,11 @@ struct TokenReport {
 
 // What one answer grew by. Its parts come in this order.
 struct AnswerPiece {
-  int index = 0;  // which of the n answers
-  SplitText text;
+  int index = 0;                                            // which of the n answers
+  SplitText text;                                           // the answer without the calls in it
+  std::vector<ToolCallDelta> calls;                         // behind the text
   std::vector<TokenReport> thinking_tokens, answer_tokens;  // when logprobs were asked for
-  std::string_view finish_reason;                           // "stop", "length", …; "" before the end
+  std::string_view finish_reason;                           // "stop", "length", "tool_calls", …; "" before the end
   std::string_view finish_detail;                           // what no finish_reason says; "": nothing
 };
 
@@ -51,10 +53,11 @@ class Generation {
   Generation(Generation&&) noexcept = default;
   Generation& operator=(Generation&&) noexcept = default;
 
-  // Submits the request's n answers, or none. `on_event` is called from the engine's and the ledger's thread; `meter`
-  // may be null.
+  // Submits the request's n answers, or none, held to the grammar of `masks` if there are. `on_event` is called from
+  // the engine's and the ledger's thread; `meter` may be null.
   static Result<Generation> start(const ServedModel& model, const CompletionRequest& request, const Prompt& prompt,
-                                  const std::function<void()>& on_event, std::shared_ptr<Meter> meter = nullptr);
+                                  const std::function<void()>& on_event, std::shared_ptr<Meter> meter = nullptr,
+                                  const std::shared_ptr<TokenMasks>& masks = nullptr);
 
   // The next piece, of whichever answer has one; nothing when there is none now, at the end, and after a failure.
   std::optional<AnswerPiece> next();
@@ -75,8 +78,9 @@ class Generation {
   struct Answer {
     TokenStream tokens;
     AnswerStream text;
-    std::vector<TokenReport> thinking_tokens, answer_tokens;  // whose text is still held back
-    Usage usage;
+    std::optional<ToolCallParser> calls;                                // when there are tools to call
+    std::vector<TokenReport> thinking_tokens = {}, answer_tokens = {};  // whose text is still held back
+    Usage usage = {};
     bool finished = false;
   };
 
@@ -89,6 +93,7 @@ class Generation {
   void take_token(Answer& answer, const SampledToken& token, AnswerPiece& piece);
   void take_finish(Answer& answer, const Finish& finish, AnswerPiece& piece);
   void take_rest(Answer& answer, AnswerPiece& piece);
+  static void find_calls(Answer& answer, AnswerPiece& piece);
   void report_token(Answer& answer, const SampledToken& token, bool is_thinking) const;
 
   const Tokenizer* tokenizer_;

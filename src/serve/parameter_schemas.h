@@ -45,9 +45,24 @@ inline constexpr std::string_view kStreamOptions = R"({"type": "object", "proper
   "include_usage": {"type": ["boolean", "null"]}}})";
 
 inline constexpr std::string_view kResponseFormat = R"({"type": "object", "required": ["type"], "properties": {
-  "type": {"const": "text"}}})";
+  "type": {"type": "string", "enum": ["text", "json_object", "json_schema"]}},
+  "if": {"properties": {"type": {"const": "json_schema"}}},
+  "then": {"required": ["json_schema"], "properties": {"json_schema": {"type": "object", "required": ["schema"],
+    "properties": {"schema": {"type": "object"}}}}}})";
 
-inline constexpr std::string_view kToolChoice = R"({"type": "string", "enum": ["none", "auto"]})";
+inline constexpr std::string_view kTools = R"({"type": "array", "maxItems": 128, "items": {
+  "type": "object", "required": ["type", "function"], "properties": {
+    "type": {"const": "function"},
+    "function": {"type": "object", "required": ["name"], "properties": {
+      "name": {"type": "string", "pattern": "^[a-zA-Z0-9_-]{1,64}$"},
+      "description": {"type": ["string", "null"]},
+      "parameters": {"type": ["object", "null"], "description": "a JSON Schema of the arguments"},
+      "strict": {"type": ["boolean", "null"]}}}}}})";
+
+inline constexpr std::string_view kToolChoice = R"({"anyOf": [
+  {"type": "string", "enum": ["none", "auto", "required"]},
+  {"type": "object", "required": ["type", "function"], "properties": {"type": {"const": "function"},
+    "function": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}}}]})";
 
 inline constexpr std::string_view kTextLogprobs = R"({"type": "integer", "minimum": 0, "maximum": 20})";
 

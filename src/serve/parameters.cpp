@@ -1,6 +1,7 @@
 // parameters.cpp: the tables, and how the values that have structure are read.
 #include "serve/parameters.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -8,30 +9,17 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "serve/form_parameters.h"
+#include "serve/parameter_errors.h"
 #include "serve/parameter_schemas.h"
 
 namespace r1 {
 namespace {
 
-using MaybeError = std::optional<ApiError>;
-
 constexpr std::size_t kStopsMax = 16, kStopBytesMax = 1024;
 constexpr std::size_t kLogitBiasesMax = 1024;
 constexpr std::size_t kMessagesMax = 10'000;
 constexpr int kIntMax = std::numeric_limits<int>::max();
-
-ApiError wrong_type(std::string_view param, std::string_view wanted, const Json& got) {
-  return {400, fmt::format("'{}' must be {}, not {}", param, wanted, got.type_name()), std::string(param),
-          "invalid_type"};
-}
-
-ApiError out_of_range(std::string_view param, std::string_view wanted) {
-  return {422, fmt::format("'{}' must be {}", param, wanted), std::string(param), "out_of_range"};
-}
-
-ApiError unsupported(std::string_view param, std::string_view message) {
-  return {400, std::string(message), std::string(param), "unsupported"};
-}
 
 // ---- values with structure ----------------------------------------------------------------------------------------
 
@@ -178,21 +166,6 @@ MaybeError read_stream_options(const Json& value, CompletionRequest& request) {
   return {};
 }
 
-MaybeError read_response_format(const Json& value, CompletionRequest& /*request*/) {
-  if (!value.is_object()) return wrong_type("response_format", "an object", value);
-  const auto type = value.find("type");
-  if (type != value.end() && *type == "text") return {};
-  return unsupported("response_format", "'response_format' must be {\"type\": \"text\"}: JSON modes are not there yet");
-}
-
-// Tools are not rendered yet. A model may always answer without calling one, so offering them is harmless; demanding a
-// call is not.
-MaybeError read_tool_choice(const Json& value, CompletionRequest& /*request*/) {
-  if (value == "none" || value == "auto") return {};
-  if (!value.is_string() && !value.is_object()) return wrong_type("tool_choice", "a string or an object", value);
-  return unsupported("tool_choice", "'tool_choice' must be \"none\" or \"auto\": tool calls are not there yet");
-}
-
 // Chat: a flag, and how many alternatives in top_logprobs. Completions: the number alone.
 MaybeError read_text_logprobs(const Json& value, CompletionRequest& request) {
   if (!value.is_number_integer()) return wrong_type("logprobs", "an integer", value);
@@ -311,8 +284,9 @@ constexpr std::array kChatParameters = {
               "report the log-probability of every token, of thinking and answer"},
     Parameter{"top_logprobs", [](Request& r) -> int& { return r.n_top_logprobs; }, 0, 20,
               "and of so many most probable alternatives; needs logprobs"},
-    Parameter{"response_format", Parameter::Read(read_response_format), 0, 0, "{\"type\": \"text\"}", false,
-              schema::kResponseFormat},
+    Parameter{"response_format", Parameter::Read(read_response_format), 0, 0,
+              "{\"type\": \"text\"}, \"json_object\", or \"json_schema\" with the schema: what the answer must be",
+              false, schema::kResponseFormat},
     Parameter{
         "reasoning_effort", Parameter::Read(read_reasoning_effort), 0, 0,
         "none: no thinking; minimal, low, medium: at most 512, 2048, 8192 tokens of it; high, xhigh, max: no limit",
@@ -321,8 +295,12 @@ constexpr std::array kChatParameters = {
               false, schema::kThinking},
     Parameter{"max_thinking_tokens", [](Request& r) -> int& { return r.max_thinking_tokens; }, 0, kIntMax,
               "after so many tokens of thinking a sentence closes the thought and the answer begins"},
-    Parameter{"tool_choice", Parameter::Read(read_tool_choice), 0, 0, "\"none\" or \"auto\"", false,
-              schema::kToolChoice},
+    Parameter{"tools", Parameter::Read(read_tools), 0, 0, "functions that the answer may call, up to 128", false,
+              schema::kTools},
+    Parameter{"tool_choice", Parameter::Read(read_tool_choice), 0, 0,
+              "\"none\", \"auto\", \"required\", or the function that must be called", false, schema::kToolChoice},
+    Parameter{"parallel_tool_calls", [](Request& r) -> bool& { return r.parallel_tool_calls; }, 0, 0,
+              "false: at most one call in an answer"},
 };
 
 constexpr std::array kTextParameters = {
@@ -424,7 +402,7 @@ std::optional<ApiError> read_parameters(const Json& body, std::span<const Parame
     return unsupported("echo", "'echo' with 'suffix' is not supported: the answer stands between the two");
   if (request.echo && request.logprobs)
     return unsupported("echo", "'echo' with 'logprobs' is not supported yet: the prompt's are not computed");
-  return {};
+  return check_json_is_mentioned(request);
 }
 
 }  // namespace r1

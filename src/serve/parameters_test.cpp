@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/rng.h"
+#include "serve/form_parameters.h"
 
 namespace r1 {
 namespace {
@@ -54,6 +55,27 @@ TEST(Parameters, EveryOneOfThemArrives) {
   ASSERT_EQ(request.sampling.logit_bias.size(), 2u);
   EXPECT_EQ(request.sampling.logit_bias[1].bias, 1.5f);
   EXPECT_EQ(request.n_top_logprobs, 5);
+}
+
+TEST(Parameters, ToolsAndFormatsArriveInTheOrderTheyWereSent) {
+  const std::string body = R"({"messages": [{"role": "user", "content": "hi"}], "tool_choice": {"type": "function",
+    "function": {"name": "g"}}, "parallel_tool_calls": false, "response_format": {"type": "json_schema", "json_schema":
+    {"name": "n", "schema": {"type": "object", "properties": {"z": true, "a": true}}}}, "tools": [{"type": "function",
+    "function": {"name": "f", "description": "d", "strict": true, "parameters": {"z": 1, "a": 2}}}, {"type": "function",
+    "function": {"name": "g"}}]})";
+  auto [error, request] = read_body(body, chat_parameters());
+  ASSERT_FALSE(error) << error->message;
+  keep_schema_order(body, request);
+  EXPECT_EQ(request.response_format, ResponseFormat::kJsonSchema);
+  EXPECT_EQ(request.response_schema, R"({"type":"object","properties":{"z":true,"a":true}})");
+  ASSERT_EQ(request.tools.size(), 2u);
+  EXPECT_EQ(request.tools[0].parameters, R"({"z":1,"a":2})");
+  EXPECT_TRUE(request.tools[0].is_strict);
+  EXPECT_EQ(request.tools[0].description, "d");
+  EXPECT_EQ(request.tools[1].parameters, R"({"type":"object","properties":{}})");
+  EXPECT_EQ(request.tool_choice, ToolChoice::kRequired);
+  EXPECT_EQ(request.tool_name, "g");
+  EXPECT_FALSE(request.parallel_tool_calls);
 }
 
 TEST(Parameters, NullAndAbsentLeaveTheDefault) {
@@ -110,8 +132,26 @@ TEST(Parameters, WrongOnesAreNamed) {
       {R"(, "top_logprobs": 21, "logprobs": true)", 422, "top_logprobs"},
       {R"(, "top_logprobs": 2)", 400, "top_logprobs"},
       {R"(, "response_format": "json")", 400, "response_format"},
-      {R"(, "response_format": {"type": "json_object"})", 400, "response_format"},
+      {R"(, "response_format": {})", 400, "response_format.type"},
+      {R"(, "response_format": {"type": "yaml"})", 422, "response_format.type"},
+      {R"(, "response_format": {"type": "json_schema"})", 400, "response_format.json_schema"},
+      {R"(, "response_format": {"type": "json_schema", "json_schema": {"schema": 1}})", 400,
+       "response_format.json_schema.schema"},
+      {R"(, "response_format": {"type": "json_object"})", 400, "messages"},
+      {R"(, "tools": {})", 400, "tools"},
+      {R"(, "tools": [1])", 400, "tools[0]"},
+      {R"(, "tools": [{"type": "retrieval"}])", 400, "tools[0].type"},
+      {R"(, "tools": [{"type": "function"}])", 400, "tools[0].function"},
+      {R"(, "tools": [{"type": "function", "function": {"name": "a b"}}])", 400, "tools[0].function.name"},
+      {R"(, "tools": [{"type": "function", "function": {"name": "f", "parameters": []}}])", 400,
+       "tools[0].function.parameters"},
+      {R"(, "tools": [{"type": "function", "function": {"name": "f", "strict": 1}}])", 400, "tools[0].function.strict"},
+      {R"(, "tools": [{"type": "function", "function": {"name": "f"}}, {"type": "function", "function": {"name": "f"}}])",
+       400, "tools[1].function.name"},
       {R"(, "tool_choice": "required")", 400, "tool_choice"},
+      {R"(, "tool_choice": "maybe")", 422, "tool_choice"},
+      {R"(, "tool_choice": {"type": "function", "function": {"name": "f"}})", 400, "tool_choice"},
+      {R"(, "parallel_tool_calls": 1)", 400, "parallel_tool_calls"},
       {R"(, "tool_choice": {"type": "function"})", 400, "tool_choice"},
       {R"(, "tool_choice": 1)", 400, "tool_choice"},
       {R"(, "model": 1)", 400, "model"},
