@@ -11,9 +11,11 @@ fi
 
 corpus=build/fuzz/$name
 mkdir -p "$corpus"
-mapfile -t sources < <(git ls-files 'src/base/*.cpp' 'src/formats/*.cpp' 'src/text/*.cpp' 'src/tasks/*.cpp' | grep -v _test)
+kept=()  # inputs worth beginning with, read only
+[[ -d tests/fuzz/corpus/$name ]] && kept=("tests/fuzz/corpus/$name")
+mapfile -t sources < <(git ls-files 'src/base/*.cpp' 'src/formats/*.cpp' 'src/text/*.cpp' 'src/tasks/*.cpp' 'src/grammar/*.cpp' | grep -v _test)
 clang++-14 -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -Isrc \
   -DSPDLOG_FMT_EXTERNAL -DSPDLOG_COMPILED_LIB -DR1_SOURCE_DIR="\"$PWD\"" "tests/fuzz/${name}_fuzz.cpp" "${sources[@]}" \
   -lspdlog -lfmt -lpcre2-8 -lutf8proc -lcrypto -pthread -o "build/fuzz/${name}_fuzz"
 "build/fuzz/${name}_fuzz" -max_total_time="$seconds" -max_len=65536 -malloc_limit_mb=64 -artifact_prefix="$corpus." \
-  -print_final_stats=1 "$corpus"
+  -print_final_stats=1 "$corpus" "${kept[@]}"

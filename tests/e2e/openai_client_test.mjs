@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 
-import { chatScript, hasNpm, isStored, r1, serve, sleep, synthesize } from "./served.mjs";
+import { chatScript, toolsScript, hasNpm, isStored, r1, serve, sleep, synthesize, synthesizeLong } from "./served.mjs";
 
 const skip = hasNpm("openai") ? false : "the openai package is not installed: tools/setup_npm.sh";
 const { default: OpenAI } = skip ? {} : await import("openai");
@@ -206,6 +206,79 @@ function modelLaws(at) {
   });
 }
 
+// What holds of constrained answers, whatever the weights: here they are random.
+function formLaws(at) {
+  const schema = {
+    type: "object",
+    properties: {
+      title: { type: "string", maxLength: 12 },
+      rating: { type: "integer" },
+      tags: { type: "array", items: { enum: ["good", "bad"] }, minItems: 1, maxItems: 3 },
+    },
+    required: ["title", "rating", "tags"],
+    additionalProperties: false,
+  };
+  const parameters = { type: "object", properties: { n: { type: "integer" }, why: { enum: ["a", "b"] } }, required: ["n"] };
+  const tools = [{ type: "function", function: { name: "rate", strict: true, parameters } }];
+  const hot = { temperature: 1, max_tokens: 300, max_thinking_tokens: 8 };
+  function check(value) {
+    assert.deepEqual(Object.keys(value), ["title", "rating", "tags"], "in the schema's order");
+    assert.ok([...value.title].length <= 12 && Number.isInteger(value.rating));
+    assert.ok(value.tags.length >= 1 && value.tags.length <= 3 && value.tags.every((tag) => ["good", "bad"].includes(tag)));
+  }
+
+  test("json_schema holds, streamed or not, at every temperature", async () => {
+    const response_format = { type: "json_schema", json_schema: { name: "film", strict: true, schema } };
+    for (const more of [{ seed: 1 }, { seed: 2 }, { seed: 3, top_p: 0.9 }, { temperature: 0 }]) {
+      const request = { ...hot, ...more, response_format };
+      const { message, finish_reason } = (await at.chat("Rate a film.", request)).choices[0];
+      assert.equal(finish_reason, "stop", message.content);
+      check(JSON.parse(message.content));
+      const got = await collect(await at.chat("Rate a film.", { ...request, stream: true }));
+      assert.equal(got.text, message.content);
+      assert.equal(got.thinking, message.reasoning_content ?? "");
+    }
+  });
+
+  test("json_object begins as an object", async () => {
+    const request = { ...hot, seed: 5, max_tokens: 60, response_format: { type: "json_object" } };
+    const { message, finish_reason } = (await at.chat("Some JSON, please.", request)).choices[0];
+    assert.match(message.content, /^\s*\{/);
+    if (finish_reason === "stop") JSON.parse(message.content);
+    await assert.rejects(at.chat("Something, please.", request), OpenAI.BadRequestError);
+  });
+
+  test("a required call is made, with arguments that fit", async () => {
+    for (const tool_choice of ["required", { type: "function", function: { name: "rate" } }]) {
+      const request = { ...hot, max_tokens: 600, seed: 6, tools, tool_choice, parallel_tool_calls: false };
+      const { message, finish_reason } = (await at.chat("Rate a film.", request)).choices[0];
+      assert.equal(finish_reason, "tool_calls", JSON.stringify(message));
+      assert.equal(message.content, null);
+      assert.equal(message.tool_calls.length, 1);
+      assert.equal(message.tool_calls[0].function.name, "rate");
+      const { n, why, ...others } = JSON.parse(message.tool_calls[0].function.arguments);
+      assert.ok(Number.isInteger(n) && ["a", "b", undefined].includes(why));
+      assert.deepEqual(others, {});
+      const runner = at.client.chat.completions.stream({ model: at.model, messages: said("Rate a film."), ...request });
+      const [call] = (await runner.finalMessage()).tool_calls;
+      assert.equal(call.function.arguments, message.tool_calls[0].function.arguments);
+      const result = { role: "tool", tool_call_id: call.id, content: "done" };
+      const next = await at.create({ messages: [...said("Rate a film."), message, result], max_tokens: 4 });
+      assert.ok(next.usage.completion_tokens > 0);
+    }
+  });
+
+  test("what can't be kept is refused by name", async () => {
+    const response_format = { type: "json_schema", json_schema: { name: "n", schema: { type: "integer", multipleOf: 2 } } };
+    await assert.rejects(at.chat("hi", { response_format }), (error) => {
+      assert.ok(error instanceof OpenAI.BadRequestError, String(error));
+      assert.equal(error.param, "response_format");
+      assert.match(error.message, /schema\.multipleOf/);
+      return true;
+    });
+  });
+}
+
 describe("scripted engine", { skip }, () => {
   const at = withServer(() => serve("--engine", `script:${chatScript}`));
   laws(at);
@@ -298,6 +371,22 @@ describe("scripted engine", { skip }, () => {
   });
 });
 
+describe("scripted tools", { skip }, () => {
+  const at = withServer(() => serve("--engine", `script:${toolsScript}`));
+
+  test("the client's runner calls a tool and goes on with its result", async () => {
+    const asked = [];
+    const parameters = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
+    const weather = (args) => (asked.push(JSON.parse(args)), "rain");
+    const tools = [{ type: "function", function: { name: "get_weather", parameters, function: weather } }];
+    for (const stream of [false, true]) {
+      const runner = at.client.chat.completions.runTools({ model: at.model, messages: said("call the weather"), tools, stream });
+      assert.match(await runner.finalContent(), /It will rain/);
+    }
+    assert.deepEqual(asked, [{ city: "Paris" }, { city: "Paris" }]);
+  });
+});
+
 const endTokens = {
   "tiny-deepseek": ["<｜end▁of▁sentence｜>", "<|EOT|>"],
   "tiny-qwen2": ["<|im_end|>", "<|endoftext|>"],
@@ -311,6 +400,10 @@ for (const [shape, ends] of Object.entries(endTokens)) {
     });
     laws(at);
     modelLaws(at);
+  });
+
+  describe(`synthetic ${shape} with room for tools`, { skip }, () => {
+    formLaws(withServer(() => serve(synthesizeLong(shape, 4096), "-t", "2")));
   });
 }
 

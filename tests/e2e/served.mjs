@@ -1,7 +1,7 @@
 // served.mjs: for the tests here: starts `r1 serve` on a free port, makes tiny models, and ends what it started.
 // R1 names the binary (default build/release/r1).
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 const here = path.dirname(fileURLToPath(import.meta.url));
 export const R1 = path.resolve(process.env.R1 ?? path.join(here, "../../build/release/r1"));
 export const chatScript = path.join(here, "scripts/chat.json");
+export const toolsScript = path.join(here, "scripts/tools.json");
 export const hasNpm = (name) => existsSync(path.join(here, "../node_modules", name, "package.json"));
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -28,6 +29,15 @@ export function synthesize(shape, ...args) {
   const file = path.join(temporaryFolder(), `${shape}.gguf`);
   r1("synth", shape, file, ...args);
   return file;
+}
+
+// The same, in a folder, with a longer context than the shape's own 512 tokens.
+export function synthesizeLong(shape, n_context) {
+  const folder = path.join(temporaryFolder(), shape), file = path.join(folder, "config.json");
+  r1("synth", shape, folder);
+  const config = JSON.parse(readFileSync(file, "utf8"));
+  writeFileSync(file, JSON.stringify({ ...config, max_position_embeddings: n_context }));
+  return folder;
 }
 
 // Whether a model is in the local store.
