@@ -76,7 +76,8 @@ describe("the OpenAPI document", { skip }, () => {
     // `model` must be one that is there: 404 otherwise, which no schema can say.
     const cases = tried("ChatCompletionRequest", ["model", "messages", "stream"]);
     cases.push(...messages.map((message) => ["messages", [message]]), ["messages", []], ["messages", null], ["messages", {}]);
-    const base = { messages: [{ role: "user", content: "hi" }], max_tokens: 1, logprobs: true };
+    const tools = [{ type: "function", function: { name: "f" } }];  // what tool_choice may require
+    const base = { messages: [{ role: "user", content: "hi" }], max_tokens: 1, logprobs: true, tools };
     // What is refused for what other parameters say, not for itself.
     const apart = cases.filter(([name, value]) => !(name === "logprobs" && !value) && name !== "top_logprobs");
     const n = await agree("/v1/chat/completions", "ChatCompletionRequest", base, apart);
