@@ -19,7 +19,6 @@
 namespace r1 {
 namespace {
 
-
 struct Options {
   EngineFlags engine;
   SamplingFlags sampling;

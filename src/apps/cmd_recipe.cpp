@@ -1,8 +1,8 @@
 // cmd_recipe.cpp: `r1 recipe`: a whole chain of training, restartable at any point.
 #include <cstdio>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "apps/commands.h"
 #include "apps/interrupt.h"
@@ -40,16 +40,15 @@ Status run(const Options& options) {
   const auto on_stage = [](const RecipeStage& stage, bool was_complete) {
     fmt::print(stderr, "== {} ({}){}\n", stage.name, stage.kind, was_complete ? ": done before" : "");
   };
-  R1_TRY(const bool complete, run_recipe({.recipe = recipe,
-                                          .folder = options.folder,
-                                          .n_workers = options.n_workers > 0 ? options.n_workers : n_usable_cores(),
-                                          .is_stopped = is_stopped,
-                                          .on_stage = on_stage,
-                                          .on_progress = [](const StageProgress& p) { print_progress(p); },
-                                          .write_model = [](const std::string& checkpoint, const std::string& gguf,
-                                                            const std::string& type) {
-                                            return export_trained(checkpoint, gguf, type);
-                                          }}));
+  R1_TRY(const bool complete,
+         run_recipe({.recipe = recipe,
+                     .folder = options.folder,
+                     .n_workers = options.n_workers > 0 ? options.n_workers : n_usable_cores(),
+                     .is_stopped = is_stopped,
+                     .on_stage = on_stage,
+                     .on_progress = [](const StageProgress& p) { print_progress(p); },
+                     .write_model = [](const std::string& checkpoint, const std::string& gguf,
+                                       const std::string& type) { return export_trained(checkpoint, gguf, type); }}));
   fmt::print(stderr, "{}\n", complete ? "complete" : "stopped; the same command goes on from here");
   return {};
 }
@@ -58,7 +57,8 @@ Status run(const Options& options) {
 
 void add_recipe(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* recipe = app.add_subcommand("recipe", "R1's recipe in small: every stage from random weights to a model file");
+  CLI::App* recipe =
+      app.add_subcommand("recipe", "R1's recipe in small: every stage from random weights to a model file");
   recipe->add_option("NAME", options->name, "nano, nano-ci, or a .json file")->required();
   recipe->add_option("--run", options->folder, "folder of the run; one that was begun goes on");
   recipe->add_option("--workers", options->n_workers, "cores; changes no result")->check(CLI::Range(1, 1024));

@@ -6,8 +6,8 @@
 
 #include "apps/commands.h"
 #include "apps/interrupt.h"
-#include "apps/train_progress.h"
 #include "apps/standard_streams.h"
+#include "apps/train_progress.h"
 #include "apps/trained_export.h"
 #include "base/file.h"
 #include "base/thread_pool.h"
@@ -74,7 +74,8 @@ Status evaluate_file(Options options) {
     tasks.push_back(task);
   }
   options.eval.split = *split_named(options.split);
-  R1_TRY(const std::vector<TaskScore> scores, evaluate_checkpoint(options.file, options.workers(), options.eval, std::move(tasks)));
+  R1_TRY(const std::vector<TaskScore> scores,
+         evaluate_checkpoint(options.file, options.workers(), options.eval, std::move(tasks)));
   return print_scores(scores, options.json);
 }
 
@@ -108,7 +109,8 @@ void add_train(CLI::App& app, Action& action) {
             action);
   add_stage(*train, StageKind::kSft, "supervised fine-tuning on worked answers", options, action);
   add_stage(*train, StageKind::kGrpo, "reinforcement learning: groups of answers, rule rewards", options, action);
-  add_stage(*train, StageKind::kReject, "rejection sampling: the model's own right answers, as traces", options, action);
+  add_stage(*train, StageKind::kReject, "rejection sampling: the model's own right answers, as traces", options,
+            action);
   add_stage(*train, StageKind::kDistill, "a student learns a teacher's answers", options, action);
 
   CLI::App* eval = train->add_subcommand("eval", "held-out accuracy of a checkpoint, task by task");

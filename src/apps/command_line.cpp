@@ -18,8 +18,8 @@ constexpr int kFailed = 1, kWrongUsage = 2;
 
 using AddCommand = void (*)(CLI::App&, Action&);
 constexpr std::initializer_list<AddCommand> kCommands = {
-    add_run,   add_chat,  add_serve, add_score, add_bench, add_inspect, add_tokenize, add_synth,
-    add_tasks, add_train, add_recipe, add_pull,  add_list,  add_rm,    add_keys,    add_ledger,   add_cost,
+    add_run,   add_chat,   add_serve, add_score, add_bench, add_inspect, add_tokenize, add_synth, add_tasks,
+    add_train, add_recipe, add_pull,  add_list,  add_rm,    add_keys,    add_ledger,   add_cost,
 };
 
 void complain(std::string_view message, std::string_view advice = "") {

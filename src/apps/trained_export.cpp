@@ -28,7 +28,7 @@ Result<FileType> file_type(std::string_view name) {
                fmt::format("no type '{}' for a trained model; there are f32, f16, bf16, q8_0", name)};
 }
 
-Dtype stored_as(const Parameter& parameter, Dtype wanted) {
+Dtype stored_as(const ParameterTensor& parameter, Dtype wanted) {
   const bool is_router = parameter.name.ends_with("ffn_gate_inp.weight");
   const bool fits = parameter.shape.last() % traits(wanted).block_values == 0;
   return parameter.is_matrix && !is_router && fits ? wanted : Dtype::kF32;
@@ -50,9 +50,10 @@ Status export_trained(const std::string& checkpoint_path, const std::string& ggu
   if (wanted.dtype == Dtype::kQ8_0) metadata.set("general.quantization_version", std::uint64_t{2});
   add_r1_tokenizer(metadata, saved.vocabulary);
   std::vector<AnnouncedTensor> tensors;
-  for (const Parameter& p : laid_out.parameters()) tensors.push_back({p.name, stored_as(p, wanted.dtype), p.shape});
+  for (const ParameterTensor& p : laid_out.parameters())
+    tensors.push_back({p.name, stored_as(p, wanted.dtype), p.shape});
   const auto produce = [&](std::size_t i, const TensorSink& sink) -> Status {
-    const Parameter& p = laid_out.parameters()[i];
+    const ParameterTensor& p = laid_out.parameters()[i];
     const std::int64_t n = p.shape.n_values();
     std::vector<std::byte> bytes(static_cast<std::size_t>(bytes_of(tensors[i].dtype, n)));
     kernels(tensors[i].dtype).quantize(saved.values.data() + p.offset, bytes.data(), n);

@@ -66,7 +66,7 @@ struct GenerateRequest {
   // more of them. 0: of requests without an account.
   std::uint64_t account = 0;
   std::shared_ptr<TokenFilter> filter = nullptr;  // of this answer alone; null: anything may be sampled
-  std::function<void()> on_event;  // see TokenChannel
+  std::function<void()> on_event;                 // see TokenChannel
   // What was computed in all, whether somebody has read it or not: called once, on the engine's thread, when no more
   // tokens will come. Not called, but destroyed, when the engine ends before it has looked at the request.
   std::function<void(const Usage&)> on_over = {};

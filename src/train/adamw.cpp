@@ -68,7 +68,7 @@ double AdamW::step(ThreadPool& pool, TrainedModel& model, std::span<const float>
   if (config_.clip_norm > 0 && gradient_norm > config_.clip_norm) {
     u.gradient_scale = static_cast<float>(config_.clip_norm / gradient_norm);
   }
-  for (const Parameter& p : model.parameters()) {
+  for (const ParameterTensor& p : model.parameters()) {
     if (p.offset >= model.n_trained()) break;
     u.decay = p.is_matrix ? learning_rate * config_.weight_decay : 0.0f;
     in_pieces(pool, p.shape.n_values(), [&](int, std::int64_t first, std::int64_t last) {

@@ -25,7 +25,7 @@ TEST(AdamW, EqualsTheAlgorithmInDouble) {
   const auto n = static_cast<std::size_t>(model.n_trained());
   std::vector<double> value(model.values().begin(), model.values().begin() + model.n_trained()), m(n, 0.0), v(n, 0.0);
   std::vector<bool> decays(n, false);
-  for (const Parameter& p : model.parameters()) {
+  for (const ParameterTensor& p : model.parameters()) {
     if (p.offset < model.n_trained() && p.is_matrix) std::fill_n(decays.begin() + p.offset, p.shape.n_values(), true);
   }
   const std::vector<float> untrained(model.values().begin() + model.n_trained(), model.values().end());

@@ -116,7 +116,8 @@ Result<std::vector<TaskScore>> evaluate_checkpoint(const std::string& path, int 
   const LessonWriter lessons(tokenizer, chat_template);
   const std::span<const int> ends = tokenizer.end_ids();
   if (tasks.empty()) tasks.assign(all_tasks().begin(), all_tasks().end());
-  return evaluate(restored.model.model(), lessons, {.n_workers = n_workers, .end_ids = {ends.begin(), ends.end()}}, config, tasks);
+  return evaluate(restored.model.model(), lessons, {.n_workers = n_workers, .end_ids = {ends.begin(), ends.end()}},
+                  config, tasks);
 }
 
 }  // namespace r1

@@ -71,7 +71,8 @@ Result<Vocabulary> parse_vocabulary(std::string_view json, std::string_view what
     return with_context(Error{ErrorCode::kInvalidInput, missing.what()}, broken.message);
   }
   const auto is_kind = [](int kind) { return kind >= 0 && kind <= static_cast<int>(TokenKind::kByte); };
-  if (!std::all_of(kinds.begin(), kinds.end(), is_kind) || pre_tokenizer < 0 || pre_tokenizer >= kPreTokenizerKindCount) {
+  if (!std::all_of(kinds.begin(), kinds.end(), is_kind) || pre_tokenizer < 0 ||
+      pre_tokenizer >= kPreTokenizerKindCount) {
     return broken;
   }
   for (const int kind : kinds) v.kinds.push_back(static_cast<TokenKind>(kind));
@@ -161,8 +162,9 @@ Result<RestoredModel> restore_model(const std::string& path) {
   R1_TRY(const ModelConfig config, trained_shape(saved.shape, static_cast<int>(saved.vocabulary.tokens.size())));
   RestoredModel restored{std::move(saved.vocabulary), TrainedModel(config, 0)};
   if (saved.values.size() != restored.model.values().size()) {
-    return Error{ErrorCode::kInvalidInput, fmt::format("checkpoint '{}' has {} numbers, shape {} {}", path, saved.values.size(),
-                                                       saved.shape, restored.model.values().size())};
+    return Error{ErrorCode::kInvalidInput,
+                 fmt::format("checkpoint '{}' has {} numbers, shape {} {}", path, saved.values.size(), saved.shape,
+                             restored.model.values().size())};
   }
   std::copy(saved.values.begin(), saved.values.end(), restored.model.values().begin());
   return restored;

@@ -34,7 +34,8 @@ Status resolve(OrderedJson& config, const std::set<std::string>& earlier, const 
     if (!text.starts_with("@")) continue;
     const std::string name = text.substr(1);
     if (!earlier.contains(name)) {
-      return Error{ErrorCode::kInvalidInput, fmt::format("{} refers to stage '{}', which does not come before", key, name)};
+      return Error{ErrorCode::kInvalidInput,
+                   fmt::format("{} refers to stage '{}', which does not come before", key, name)};
     }
     R1_TRY(value, refer(key, folder + "/" + name));
   }
@@ -52,8 +53,10 @@ Result<EvalConfig> read_eval(const Json& c) {
   R1_TRY(const std::int64_t max_tokens, json_int(c, "max_tokens", eval.max_tokens));
   R1_TRY(const double temperature, json_number(c, "temperature", eval.temperature));
   constexpr std::int64_t kMost = 1'000'000;
-  if (std::min({n_problems, n_samples, max_tokens}) < 1 || std::max({n_problems, n_samples, max_tokens}) > kMost || !(temperature >= 0)) {
-    return Error{ErrorCode::kInvalidInput, "problems, samples and max_tokens must be 1 to 1000000, temperature at least 0"};
+  if (std::min({n_problems, n_samples, max_tokens}) < 1 || std::max({n_problems, n_samples, max_tokens}) > kMost ||
+      !(temperature >= 0)) {
+    return Error{ErrorCode::kInvalidInput,
+                 "problems, samples and max_tokens must be 1 to 1000000, temperature at least 0"};
   }
   eval.n_problems = static_cast<int>(n_problems);
   eval.n_samples = static_cast<int>(n_samples);
@@ -91,7 +94,8 @@ Status make_tokenizer(const Json& config, const std::string& folder) {
   if (vocab < 1 || vocab > 65536 || problems < 1 || problems > 1'000'000) {
     return Error{ErrorCode::kInvalidInput, "vocab must be 1 to 65536, problems 1 to 1000000"};
   }
-  R1_TRY(const Vocabulary vocabulary, train_task_vocabulary(static_cast<int>(vocab), static_cast<std::uint64_t>(problems)));
+  R1_TRY(const Vocabulary vocabulary,
+         train_task_vocabulary(static_cast<int>(vocab), static_cast<std::uint64_t>(problems)));
   return write_file_atomically(vocabulary_path(folder), vocabulary_json(vocabulary) + "\n");
 }
 
@@ -148,9 +152,11 @@ Result<Recipe> read_recipe(std::string_view json, std::string_view what, const s
   for (const OrderedJson& one : parsed.value("stages", OrderedJson::array())) {
     RecipeStage stage{one.value("name", ""), one.value("stage", ""), ""};
     OrderedJson config = one.value("config", OrderedJson::object());
-    const bool is_plain = !stage.name.empty() && stage.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
+    const bool is_plain = !stage.name.empty() &&
+                          stage.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
     if (!is_plain || earlier.contains(stage.name)) {
-      return Error{ErrorCode::kInvalidInput, fmt::format("{}: '{}' is no name for a stage, or is taken: a-z, 0-9 and -", what, stage.name)};
+      return Error{ErrorCode::kInvalidInput,
+                   fmt::format("{}: '{}' is no name for a stage, or is taken: a-z, 0-9 and -", what, stage.name)};
     }
     Status status = resolve(config, earlier, folder);
     stage.config = config.dump();

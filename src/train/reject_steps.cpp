@@ -27,8 +27,9 @@ class RejectSteps final : public StageSteps {
       for (int s = 0; s < r.n_samples; ++s) requests.push_back({prompt, seeds.bits(), r.max_tokens, r.temperature});
     }
     const std::span<const int> ends = learner_.tokenizer().end_ids();
-    R1_TRY(const std::vector<Rollout> rollouts,
-           roll_out(learner_.model().model(), {.n_workers = n_workers_, .end_ids = {ends.begin(), ends.end()}}, requests));
+    R1_TRY(
+        const std::vector<Rollout> rollouts,
+        roll_out(learner_.model().model(), {.n_workers = n_workers_, .end_ids = {ends.begin(), ends.end()}}, requests));
     return report(problems, rollouts);
   }
 

@@ -29,7 +29,7 @@ std::vector<RolloutRequest> random_requests(int n) {
 // Logits that are far apart, so that routes, samples and rounding have something to differ by.
 TrainedModel lively_model(std::string_view shape) {
   TrainedModel model(trained_shape(shape, kVocabulary).value(), 8);
-  for (const Parameter& p : model.parameters()) {
+  for (const ParameterTensor& p : model.parameters()) {
     if (!p.is_matrix) continue;
     for (std::int64_t i = 0; i < p.shape.n_values(); ++i)
       model.values()[static_cast<std::size_t>(p.offset + i)] *= 2.5f;

@@ -19,7 +19,8 @@ Result<Trace> parse_line(std::string_view line, const std::string& what) {
   R1_TRY(trace.prompt, json_string(parsed, "prompt", ""));
   R1_TRY(trace.written, json_string(parsed, "written", ""));
   if (trace.prompt.empty() || !trace.written.starts_with("<think>\n")) {
-    return Error{ErrorCode::kInvalidInput, fmt::format("{}: no prompt, or an answer that does not begin with <think>", what)};
+    return Error{ErrorCode::kInvalidInput,
+                 fmt::format("{}: no prompt, or an answer that does not begin with <think>", what)};
   }
   return trace;
 }
@@ -27,7 +28,9 @@ Result<Trace> parse_line(std::string_view line, const std::string& what) {
 }  // namespace
 
 std::string to_json_line(const Trace& trace) {
-  return OrderedJson{{"task", trace.task}, {"prompt", trace.prompt}, {"written", trace.written}}.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return OrderedJson{{"task", trace.task}, {"prompt", trace.prompt}, {"written", trace.written}}.dump(
+             -1, ' ', false, Json::error_handler_t::replace) +
+         "\n";
 }
 
 Result<std::vector<Trace>> read_traces(const std::string& path) {
@@ -35,7 +38,8 @@ Result<std::vector<Trace>> read_traces(const std::string& path) {
   std::vector<Trace> traces;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find('\n', at), text.size());
-    R1_TRY(Trace trace, parse_line(std::string_view(text).substr(at, end - at), fmt::format("{}, line {}", path, traces.size() + 1)));
+    R1_TRY(Trace trace, parse_line(std::string_view(text).substr(at, end - at),
+                                   fmt::format("{}, line {}", path, traces.size() + 1)));
     traces.push_back(std::move(trace));
     at = end + 1;
   }

@@ -33,7 +33,7 @@ Weight matrix_at(const float* data, const Shape& shape) {
 // Places tensors one after another.
 class Layout {
  public:
-  Layout(const ModelConfig& c, std::vector<Parameter>& parameters) : c_(c), parameters_(parameters) {}
+  Layout(const ModelConfig& c, std::vector<ParameterTensor>& parameters) : c_(c), parameters_(parameters) {}
 
   void matrix(std::string name, const Shape& shape, bool writes_to_stream) {
     float stddev = kStddevOfOneInput / std::sqrt(static_cast<float>(shape.last()));
@@ -49,14 +49,14 @@ class Layout {
   std::int64_t size() const { return size_; }
 
  private:
-  void place(Parameter parameter) {
+  void place(ParameterTensor parameter) {
     parameter.offset = size_;
     size_ += parameter.shape.n_values();
     parameters_.push_back(std::move(parameter));
   }
 
   const ModelConfig& c_;
-  std::vector<Parameter>& parameters_;
+  std::vector<ParameterTensor>& parameters_;
   std::int64_t size_ = 0;
 };
 
@@ -108,7 +108,7 @@ void TrainedModel::lay_out() {
 void TrainedModel::bind() {
   const ModelConfig& c = config();
   std::map<std::string, const float*> found;
-  for (const Parameter& p : parameters_) found.emplace(p.name, values_.data() + p.offset);
+  for (const ParameterTensor& p : parameters_) found.emplace(p.name, values_.data() + p.offset);
   const auto at = [&](const std::string& name) {
     const auto place = found.find(name);
     R1_ASSERT(place != found.end(), "every tensor was laid out");
@@ -144,7 +144,7 @@ void TrainedModel::bind() {
 
 void TrainedModel::draw(std::uint64_t seed) {
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    const Parameter& p = parameters_[i];
+    const ParameterTensor& p = parameters_[i];
     Rng rng(seed, i);
     float* first = values_.data() + p.offset;
     std::generate_n(first, p.shape.n_values(),

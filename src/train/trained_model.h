@@ -14,7 +14,7 @@
 namespace r1 {
 
 // A tensor of the array, under its GGUF name.
-struct Parameter {
+struct ParameterTensor {
   std::string name;
   Shape shape;
   std::int64_t offset = 0;  // of its first number in the array
@@ -32,7 +32,7 @@ class TrainedModel {
 
   const Model& model() const { return model_; }
   const ModelConfig& config() const { return model_.config; }
-  std::span<const Parameter> parameters() const { return parameters_; }
+  std::span<const ParameterTensor> parameters() const { return parameters_; }
   std::span<float> values() { return values_; }
   std::span<const float> values() const { return values_; }
   // The first n_trained() numbers have gradients; behind them lie the routers' biases, which balancing moves.
@@ -46,7 +46,7 @@ class TrainedModel {
   void draw(std::uint64_t seed);
 
   Model model_;
-  std::vector<Parameter> parameters_;
+  std::vector<ParameterTensor> parameters_;
   std::vector<float> values_;
   std::int64_t n_trained_ = 0;
 };

@@ -61,7 +61,7 @@ void expect_gradients(ModelConfig config) {
   Trainer trainer(model, {.n_shares = 2, .rows_at_once = 64, .balance_alpha = 0});
   trainer.step(examples, 0.0f);
   const std::vector<float> gradients(trainer.gradients().begin(), trainer.gradients().end());
-  for (const Parameter& p : model.parameters()) {
+  for (const ParameterTensor& p : model.parameters()) {
     if (p.offset >= model.n_trained()) break;
     const std::int64_t n = p.shape.n_values();
     double length = 0;

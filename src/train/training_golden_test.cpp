@@ -62,7 +62,8 @@ class TrainingGolden : public testing::TestWithParam<const char*> {
   }
 
   // The numbers of `parameter`, from tensors named prefix + its name in Hugging Face's layout.
-  std::vector<float> gather(const Parameter& parameter, const Tensors& tensors, const std::string& prefix = "") const {
+  std::vector<float> gather(const ParameterTensor& parameter, const Tensors& tensors,
+                            const std::string& prefix = "") const {
     std::vector<float> values;
     for (const std::string& name : names_.at(parameter.name)) {
       const std::vector<float>& part = tensors.at(prefix + name);
@@ -73,7 +74,7 @@ class TrainingGolden : public testing::TestWithParam<const char*> {
 
   TrainedModel model() const {
     TrainedModel model(config_, 1);
-    for (const Parameter& parameter : model.parameters()) {
+    for (const ParameterTensor& parameter : model.parameters()) {
       const std::vector<float> values = gather(parameter, weights_);
       EXPECT_EQ(static_cast<std::int64_t>(values.size()), parameter.shape.n_values()) << parameter.name;
       std::copy(values.begin(), values.end(), model.values().begin() + parameter.offset);
@@ -116,7 +117,7 @@ TEST_P(TrainingGoldenSteps, GradientsOfEveryTensorMatch) {
   TrainedModel trained = model();
   Trainer trainer(trained, {.n_shares = 2, .balance_alpha = 0});
   trainer.step(examples_, 0);
-  for (const Parameter& parameter : trained.parameters()) {
+  for (const ParameterTensor& parameter : trained.parameters()) {
     if (parameter.offset >= trained.n_trained()) break;
     const std::vector<float> expected = gather(parameter, expected_, "gradient.");
     double difference = 0, length = 0;
