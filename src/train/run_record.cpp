@@ -228,6 +228,7 @@ Result<std::vector<fs::path>> stage_folders(const fs::path& run) {
   if (error) return Error{ErrorCode::kIo, fmt::format("folder '{}' can't be read: {}", run.string(), error.message())};
   std::sort(found.begin(), found.end());
   std::vector<fs::path> folders;
+  folders.reserve(found.size());
   for (auto& [time, folder] : found) folders.push_back(std::move(folder));
   return folders;
 }

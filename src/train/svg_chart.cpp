@@ -149,6 +149,7 @@ struct Plot {
   // The curve in pixels: what is drawn is smoothed, so on a logarithmic axis the logarithms are.
   std::vector<ChartPoint> curve(const std::vector<Column>& columns) const {
     std::vector<ChartPoint> means;
+    means.reserve(columns.size());
     for (const Column& column : columns) means.push_back({column.sum_x / column.n, column.sum_y / column.n});
     std::vector<ChartPoint> curve = smoothed(means, chart.smoothing * width);
     for (ChartPoint& point : curve) point.y = std::clamp(point.y, top, top + height);
