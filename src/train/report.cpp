@@ -45,7 +45,7 @@ Chart chart_of(const FigureRecord& figure, const StageRecord& stage) {
   if (is_of_a_task(figure)) {
     chart.title = figure.name.substr(kTaskPrefix.size());
     chart.scale = ChartScale::kShare;
-    chart.smoothing = 0.06;  // a step has but a few problems of one task
+    chart.smoothing = 0.12;  // a step has but a few problems of one task
     chart.width = 184, chart.height = 124;
     return chart;
   }

@@ -14,9 +14,9 @@ namespace {
 constexpr double kLargest = 1e100;  // differences and squares of what is drawn stay finite
 constexpr int kSmallWidth = 240;    // below it: narrow margins, and no word for x
 // Room for the labels of y, and for the last value.
-constexpr double kLeft = 42, kRight = 50, kSmallLeft = 28, kSmallRight = 42;
+constexpr double kLeft = 42, kRight = 50, kSmallLeft = 28, kSmallRight = 46;
 constexpr double kTop = 30, kBottom = 22;  // for the title, and for the labels of x
-constexpr double kPixelsPerXTick = 64, kPixelsPerYTick = 34;
+constexpr double kPixelsPerXTick = 48, kPixelsPerYTick = 34;
 constexpr double kLogarithmicFrom = 10;  // ratio of the greatest to the least
 
 bool is_drawable(double value) { return std::abs(value) <= kLargest; }  // false for NaN
@@ -114,7 +114,7 @@ struct Plot {
   ChartAxis x_axis(double low, double high) const {
     if (low >= 0 && low <= 0.5 * high) low = 0;
     if (high - low <= 1e-9 * std::abs(high)) low = high - std::max(1.0, 0.5 * std::abs(high));
-    const double step = round_step(high - low, std::max(2, static_cast<int>(width / kPixelsPerXTick)));
+    const double step = round_step(high - low, std::max(3, static_cast<int>(width / kPixelsPerXTick)));
     return {.low = low, .high = high, .ticks = multiples(step, low, high)};
   }
 
