@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # test.sh PRESET PATTERN: runs the tests of a build whose name matches the pattern ('*': all): C++ in as many shards as there
-# are cores, then the end-to-end tests in tests/e2e.
+# are cores, then the end-to-end tests in tests/e2e; of those E2E (a pattern like '@(chat|page)_test.*') may choose some.
 set -euo pipefail
+shopt -s extglob
 cd "$(dirname "$0")/.."
 preset=$1 pattern=${2:-*}
 [[ $pattern == *[*]* ]] || pattern="*$pattern*"
@@ -31,7 +32,7 @@ n_matched=$((${n_matched:-0}))
 for test in tests/e2e/*_test.*; do
   name=$(basename "$test")
   # shellcheck disable=SC2053  # the pattern is one
-  [[ $name == $pattern ]] || continue
+  [[ $name == $pattern && $name == ${E2E:-*} ]] || continue
   case $test in
     *.py) run=(python3 -B "$test" -v) ;;
     *.mjs) run=(node --test --test-reporter=tap "$test") ;;

@@ -122,6 +122,10 @@ describe("the OpenAPI document", { skip }, () => {
     for (const [path, { get }] of Object.entries(document.paths)) {
       if (!get) continue;
       const reply = await fetch(server.url + path.replace("{name}", encodeURIComponent(model)));
+      if (path.endsWith("/user/balance")) {
+        assert.equal(reply.status, 404, "a server without a ledger has no balances; accounts_test.mjs asks one that has");
+        continue;
+      }
       const type = reply.headers.get("content-type");
       const content = get.responses[reply.status].content;
       assert.ok(type in content, `${path}: ${type}`);
