@@ -24,7 +24,7 @@ format: setup
 	@git ls-files 'src/*.h' 'src/*.cpp' 'tests/*.h' 'tests/*.cpp' 'bench/*.cpp' | xargs clang-format -i
 
 asan tsan: setup
-	@tools/build.sh $@
+	@tools/build.sh $@ $(TARGET)
 	@tools/test.sh $@ '$(T)'
 
 fuzz:

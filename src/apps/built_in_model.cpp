@@ -15,7 +15,8 @@ asm(".section .rodata\n"
     ".balign 64\n"
     ".global r1_nano_begin, r1_nano_end\n"
     "r1_nano_begin:\n"
-    ".incbin \"" R1_NANO_FILE "\"\n"
+    ".incbin \"" R1_NANO_FILE
+    "\"\n"
     "r1_nano_end:\n"
     ".previous\n");
 extern "C" const char r1_nano_begin[], r1_nano_end[];

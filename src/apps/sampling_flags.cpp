@@ -1,7 +1,6 @@
 // sampling_flags.cpp: names, ranges, and the seed nobody gave.
 #include "apps/sampling_flags.h"
 
-
 #include <CLI/CLI.hpp>
 
 #include "base/rng.h"

@@ -25,8 +25,8 @@ void print_progress(const StageProgress& p) {
   const auto pause = is_terminal ? std::chrono::milliseconds(200) : std::chrono::milliseconds(10000);
   if (!is_last && Clock::now() - printed < pause) return;
   printed = Clock::now();
-  fmt::print(stderr, "{}{} {}/{}, {:.0f} tokens/s, {} left: {}{}", is_terminal ? "\r\x1b[K" : "", p.stage, p.step, p.n_steps,
-             p.tokens_per_second, time_left(p.seconds_left), p.summary, is_terminal && !is_last ? "" : "\n");
+  fmt::print(stderr, "{}{} {}/{}, {:.0f} tokens/s, {} left: {}{}", is_terminal ? "\r\x1b[K" : "", p.stage, p.step,
+             p.n_steps, p.tokens_per_second, time_left(p.seconds_left), p.summary, is_terminal && !is_last ? "" : "\n");
 }
 
 }  // namespace r1
