@@ -1,6 +1,7 @@
 // stage.cpp: the loop that all stages share; what a step is, differs.
 #include "train/stage.h"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -66,7 +67,13 @@ class Journal {
  public:
   static Result<Journal> open(std::string path, std::int64_t keep_bytes) {
     std::error_code error;
-    if (file_exists(path)) std::filesystem::resize_file(path, static_cast<std::uintmax_t>(keep_bytes), error);
+    if (file_exists(path)) {
+      // Shorter than it was: somebody cut it; what is left is kept.
+      keep_bytes = std::min(keep_bytes, static_cast<std::int64_t>(std::filesystem::file_size(path, error)));
+      if (!error) std::filesystem::resize_file(path, static_cast<std::uintmax_t>(keep_bytes), error);
+    } else {
+      keep_bytes = 0;
+    }
     Journal journal(path, keep_bytes);
     if (error || !journal.out_) {
       return Error{ErrorCode::kIo,
