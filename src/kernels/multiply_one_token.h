@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "kernels/block_products.h"
+#include "kernels/wide_products.h"
 
 R1_BEFORE_SIMD();
 namespace r1::R1_SET {
@@ -34,8 +35,26 @@ HWY_INLINE I32x8 row_product(const typename Format::Block& block, const std::int
   return add(sums[0], sums[1]);
 }
 
-// The integer sums of up to eight blocks of a row, each as a vector still to be added across. Blocks that are not there
-// give zeros.
+// The products of a block's lanes as stored, and what those are yet too large by.
+#if R1_HAVE_VNNI
+template <typename Format>
+inline constexpr int kStoredOffset = WideLanes<Format>::kOffset;
+template <typename Format>
+HWY_INLINE I32x8 stored_product(const typename Format::Block& block, const I16x16&, const std::int8_t* q) {
+  return wide_row_product<Format>(block, q);
+}
+#else
+template <typename Format>
+inline constexpr int kStoredOffset = Lanes<Format>::kOffset;
+template <typename Format>
+HWY_INLINE I32x8 stored_product(const typename Format::Block& block, const I16x16& scales, const std::int8_t* q) {
+  alignas(32) std::int16_t stored[16];
+  store(scales, stored);
+  return row_product<Format>(block, q, stored, std::make_integer_sequence<int, 8>());
+}
+#endif
+
+// The integer sums of eight blocks, each as a vector still to be added across.
 template <typename Format>
 struct BlockSums {
   I32x8 isums[8], msums[8];
@@ -43,34 +62,27 @@ struct BlockSums {
   HWY_INLINE void multiply(const typename Format::Block& block, const Q8_256Row& x, int b, int i) {
     const I16x16 q_sums = load<I16x16>(x.sums_16 + 16 * b);
     const I16x16 scales = Lanes<Format>::scales(block);
-    alignas(32) std::int16_t stored[16];
-    store(scales, stored);
-    I32x8 isum = row_product<Format>(block, x.q + 256 * b, stored, std::make_integer_sequence<int, 8>());
-    if constexpr (Lanes<Format>::kOffset != 0) {
-      constexpr int kLog = std::countr_zero(static_cast<unsigned>(Lanes<Format>::kOffset));
+    I32x8 isum = stored_product<Format>(block, scales, x.q + 256 * b);
+    if constexpr (kStoredOffset<Format> != 0) {
+      constexpr int kLog = std::countr_zero(static_cast<unsigned>(kStoredOffset<Format>));
       isum = sub(isum, shift_left<kLog>(add_products(zero<I32x8>(), scales, q_sums)));
     }
     isums[i] = isum;
     if constexpr (Format::kHasMin) msums[i] = add_products(zero<I32x8>(), Lanes<Format>::mins(block), q_sums);
   }
-};
 
-// products[i] = block i of a row times the same block of x, but for x's scale; eight blocks, or fewer without kAll.
-template <typename Format, bool kAll>
-HWY_INLINE F32x8 products_256(const typename Format::Block* blocks, int n_blocks, const Q8_256Row& x, int b) {
-  using Block = typename Format::Block;
-  BlockSums<Format> sums;
-  const int n = kAll ? 8 : n_blocks;
-  for (int i = 0; i < n; ++i) sums.multiply(blocks[i], x, b + i, i);
-  for (int i = n; i < 8; ++i) sums.isums[i] = sums.msums[i] = zero<I32x8>();
-  const F32x8 d = block_halves<kAll>(blocks, n_blocks, &Block::d);
-  const I32x8 isum = add_across(VectorsInMemory<I32x8>{sums.isums});
-  if constexpr (Format::kHasMin) {
-    const F32x8 dmin = block_halves<kAll>(blocks, n_blocks, &Block::dmin);
-    return scale_sums<Format>(isum, add_across(VectorsInMemory<I32x8>{sums.msums}), d, dmin);
+  // The blocks' products but for x's scale.
+  HWY_INLINE F32x8 scaled(const typename Format::Block* const (&blocks)[8]) const {
+    using Block = typename Format::Block;
+    const F32x8 d = row_halves(blocks, 0, &Block::d);
+    const I32x8 isum = add_across(VectorsInMemory<I32x8>{isums});
+    if constexpr (Format::kHasMin) {
+      const F32x8 dmin = row_halves(blocks, 0, &Block::dmin);
+      return scale_sums<Format>(isum, add_across(VectorsInMemory<I32x8>{msums}), d, dmin);
+    }
+    return scale_sums<Format>(isum, isum, d, d);
   }
-  return scale_sums<Format>(isum, isum, d, d);
-}
+};
 
 template <typename Format, bool kAll>
 struct BlockProducts {
@@ -87,56 +99,93 @@ struct BlockProducts {
 template <typename Format, bool kAll>
 HWY_INLINE F32x8 products_32(const typename Format::Block* blocks, int n_blocks, const Q8_32Row& x, int b) {
   using Block = typename Format::Block;
-  const I32x8 isum = add_across(BlockProducts<Format, kAll>{blocks, x.q + 32 * b, n_blocks});
   const F32x8 d = block_halves<kAll>(blocks, n_blocks, &Block::d);
   F32x8 m = d;
   if constexpr (Format::kHasMin) m = block_halves<kAll>(blocks, n_blocks, &Block::m);
-  return scale_sums_32<Format>(isum, load_first<F32x8>(x.sum + b, kAll ? 8 : n_blocks), d, m, Lanes<Format>::kOffset);
-}
-
-template <typename Format, bool kAll>
-HWY_INLINE F32x8 products_of(const typename Format::Block* blocks, int n_blocks, const ActivationRow<Format>& x,
-                             int b) {
-  if constexpr (Format::kBlockValues == 32) {
-    return products_32<Format, kAll>(blocks, n_blocks, x, b);
-  } else {
-    return products_256<Format, kAll>(blocks, n_blocks, x, b);
+  const F32x8 q_sum = load_first<F32x8>(x.sum + b, kAll ? 8 : n_blocks);
+#if R1_HAVE_VNNI
+  if constexpr (kAll) {
+    const I32x8 isum = wide_products_of_eight<Format>(blocks, x.q + 32 * b);
+    return scale_sums_32<Format>(isum, q_sum, d, m, kStoredOffset<Format>);
   }
+#endif
+  const I32x8 isum = add_across(BlockProducts<Format, kAll>{blocks, x.q + 32 * b, n_blocks});
+  return scale_sums_32<Format>(isum, q_sum, d, m, Lanes<Format>::kOffset);
 }
 
 inline constexpr int kRunBlocks = 256;  // blocks of a row multiplied before the next row's: long runs, for prefetching
 
 // Rows follow each other in memory, so what lies ahead is the next row's beginning at worst. The processor's own
-// prefetching stops at every page of 4 KB: one thread, Sapphire Rapids, GB/s from memory without and with this:
-// Q4_0 4.9 and 9.6, Q8_0 8.4 and 10.4, Q2_K 6.8 and 8.8, Q4_K 9.2 and 9.6.
-inline constexpr std::size_t kPrefetchDistance = 2048;
+// prefetching stops at every page of 4 KB. Far ahead lines are asked for in L2, whose queue holds more of them than the
+// few buffers of L1, which would otherwise limit reading; near ahead they go on to L1. docs/experiments.md has the
+// rest.
+inline constexpr std::size_t kPrefetchFar = 4096, kPrefetchNear = 512;
+
+template <int kLevel>
+HWY_INLINE void prefetch(const void* from, std::size_t first, std::size_t n_bytes) {
+  R1_UNROLL
+  for (std::size_t at = 0; at < n_bytes; at += 64) {
+    __builtin_prefetch(static_cast<const std::byte*>(from) + first + at, 0, kLevel == 1 ? 3 : 2);
+  }
+}
 
 template <std::size_t kBytes>
 HWY_INLINE void prefetch_ahead(const void* from) {
-  R1_UNROLL
-  for (std::size_t at = 0; at < kBytes; at += 64) {
-    __builtin_prefetch(static_cast<const std::byte*>(from) + kPrefetchDistance + at);
+  prefetch<1>(from, kPrefetchNear, kBytes);
+  prefetch<2>(from, kPrefetchFar, kBytes);
+}
+
+// Some rows, and of those some columns: blocks first to first + n_blocks - 1.
+template <typename Format>
+struct RunOfRows {
+  const std::byte* w;
+  std::int64_t row_bytes;
+  int n_rows, first, n_blocks;
+
+  HWY_INLINE const typename Format::Block* row(int r) const {
+    return reinterpret_cast<const typename Format::Block*>(w + r * row_bytes) + first;
+  }
+};
+
+// products[r * n_blocks + b] = block b of row r times the same block of x, but for x's scale; then up to seven more.
+template <typename Format>
+HWY_INLINE void multiply_run(const RunOfRows<Format>& run, const Q8_32Row& x, float* products) {
+  for (int r = 0; r < run.n_rows; ++r, products += run.n_blocks) {
+    const auto* blocks = run.row(r);
+    int b = 0;
+    for (; b + 8 <= run.n_blocks; b += 8) {
+      prefetch_ahead<8 * sizeof(typename Format::Block)>(blocks + b);
+      store(products_32<Format, true>(blocks + b, 8, x, run.first + b), products + b);
+    }
+    const int n_left = run.n_blocks - b;
+    if (n_left > 0) store(products_32<Format, false>(blocks + b, n_left, x, run.first + b), products + b);
   }
 }
 
-// products[b] = block first + b of a row times the same block of x.
+// Eight blocks at once wherever rows end: many rows have fewer. Where no eight are left, the last one is taken again.
 template <typename Format>
-HWY_INLINE void multiply_run(const typename Format::Block* blocks, const ActivationRow<Format>& x, int first,
-                             int n_blocks, float* products) {
-  int b = 0;
-  for (; b + 8 <= n_blocks; b += 8) {
-    prefetch_ahead<8 * sizeof(typename Format::Block)>(blocks + b);
-    store(products_of<Format, true>(blocks + b, 8, x, first + b), products + b);
+HWY_INLINE void multiply_run(const RunOfRows<Format>& run, const Q8_256Row& x, float* products) {
+  const int n = run.n_rows * run.n_blocks;
+  int r = 0, b = 0;
+  for (int i = 0; i < n; i += 8) {
+    const typename Format::Block* blocks[8];
+    BlockSums<Format> sums;
+    for (int k = 0; k < 8; ++k) {
+      blocks[k] = run.row(r) + b;
+      prefetch_ahead<sizeof(typename Format::Block)>(blocks[k]);
+      sums.multiply(*blocks[k], x, run.first + b, k);
+      if (i + k + 1 < n && ++b == run.n_blocks) b = 0, ++r;
+    }
+    store(sums.scaled(blocks), products + i);
   }
-  if (b < n_blocks) store(products_of<Format, false>(blocks + b, n_blocks - b, x, first + b), products + b);
 }
 
 // y = y + products * d of x, block by block in order, for eight rows.
-HWY_INLINE F32x8 add_in_order(const float (*products)[kRunBlocks], const float* d, int n_blocks, F32x8 y) {
+HWY_INLINE F32x8 add_in_order(const float* products, const float* d, int n_blocks, F32x8 y) {
   for (int b = 0; b < n_blocks; b += 8) {
     U32x8 v[8];
     R1_UNROLL
-    for (int r = 0; r < kRows; ++r) v[r] = load<U32x8>(products[r] + b);
+    for (int r = 0; r < kRows; ++r) v[r] = load<U32x8>(products + r * n_blocks + b);
     transpose(v);
     const int n = std::min(8, n_blocks - b);
     for (int i = 0; i < n; ++i) y = multiply_add(bit_cast<F32x8>(v[i]), set<F32x8>(d[b + i]), y);
@@ -149,16 +198,14 @@ void multiply_one_token(const MatmulArgs& args) {
   const std::int64_t x_row = args.x_rows == nullptr ? 0 : args.x_rows[0];
   const ActivationRow<Format> x(args.x + x_row * args.x_row_bytes, args.n_cols);
   const int n_blocks = args.n_cols / Format::kBlockValues;
-  alignas(64) float products[kRows][kRunBlocks] = {};
+  alignas(64) float products[kRows * kRunBlocks + 8] = {};
+  prefetch<2>(args.w, 0, kPrefetchFar);
   for (int first = 0; first < args.n_rows; first += kRows) {
     const int n_rows = std::min(kRows, args.n_rows - first);
     F32x8 y = zero<F32x8>();
     for (int run = 0; run < n_blocks; run += kRunBlocks) {
       const int n = std::min(kRunBlocks, n_blocks - run);
-      for (int r = 0; r < n_rows; ++r) {
-        const auto* row = reinterpret_cast<const typename Format::Block*>(args.w + (first + r) * args.w_row_bytes);
-        multiply_run<Format>(row + run, x, run, n, products[r]);
-      }
+      multiply_run(RunOfRows<Format>{args.w + first * args.w_row_bytes, args.w_row_bytes, n_rows, run, n}, x, products);
       y = add_in_order(products, x.d + run, n, y);
     }
     store_first(y, n_rows, args.y + first);

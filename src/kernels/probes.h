@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/machine_probe.h"
+#include "kernels/multiply_one_token.h"
 #include "kernels/multiply_tiles.h"
 
 R1_BEFORE_SIMD();
@@ -13,6 +14,7 @@ inline std::uint64_t read_probe(const std::byte* data, std::int64_t n_bytes) {
   U32x8 sums[kAccumulators];
   for (auto& sum : sums) sum = zero<U32x8>();
   for (std::int64_t at = 0; at + kStep <= n_bytes; at += kStep) {
+    prefetch<2>(data + at, kPrefetchFar, kStep);  // a limit that decoding's own reading cannot exceed
     for (int i = 0; i < kAccumulators; ++i) sums[i] = add(sums[i], load<U32x8>(data + at + i * 32));
   }
   for (int i = 1; i < kAccumulators; ++i) sums[0] = add(sums[0], sums[i]);

@@ -143,6 +143,18 @@ struct Lanes<Q2_K> {
   }
 };
 
+// Scales as stored, a byte each.
+struct SixteenScales {
+  std::uint64_t first, last;
+};
+
+HWY_INLINE SixteenScales scale_bytes(const Q3_K::Block& block) {
+  const std::uint32_t a = load_word(block.scales), b = load_word(block.scales + 4), c = load_word(block.scales + 8);
+  return {
+      join((a & 0x0f0f0f0fu) | (c & 0x03030303u) << 4, (b & 0x0f0f0f0fu) | (c >> 2 & 0x03030303u) << 4),
+      join((a >> 4 & 0x0f0f0f0fu) | (c >> 4 & 0x03030303u) << 4, (b >> 4 & 0x0f0f0f0fu) | (c >> 6 & 0x03030303u) << 4)};
+}
+
 template <>
 struct Lanes<Q3_K> {
   using Stored = U8x32;
@@ -153,23 +165,19 @@ struct Lanes<Q3_K> {
     return bit_or(low, bits_at<g, 1, 2>(load<U8x32>(block.hmask)));
   }
   static HWY_INLINE I16x16 scales(const Q3_K::Block& block) {
-    const std::uint32_t a = load_word(block.scales), b = load_word(block.scales + 4), c = load_word(block.scales + 8);
-    const std::uint64_t first =
-        join((a & 0x0f0f0f0fu) | (c & 0x03030303u) << 4, (b & 0x0f0f0f0fu) | (c >> 2 & 0x03030303u) << 4);
-    const std::uint64_t last = join((a >> 4 & 0x0f0f0f0fu) | (c >> 4 & 0x03030303u) << 4,
-                                    (b >> 4 & 0x0f0f0f0fu) | (c >> 6 & 0x03030303u) << 4);
-    return sub(widen(first, last), set<I16x16>(32));
+    const SixteenScales stored = scale_bytes(block);
+    return sub(widen(stored.first, stored.last), set<I16x16>(32));
   }
 };
 
-HWY_INLINE I16x16 unpack_scales(const PackedScalesAndMins& packed) {
+HWY_INLINE std::uint64_t scale_bytes(const PackedScalesAndMins& packed) {
   const std::uint32_t a = load_word(packed.bytes), c = load_word(packed.bytes + 8);
-  return widen_twice(join(a & 0x3f3f3f3fu, (c & 0x0f0f0f0fu) | (a >> 6 & 0x03030303u) << 4));
+  return join(a & 0x3f3f3f3fu, (c & 0x0f0f0f0fu) | (a >> 6 & 0x03030303u) << 4);
 }
 
-HWY_INLINE I16x16 unpack_mins(const PackedScalesAndMins& packed) {
+HWY_INLINE std::uint64_t min_bytes(const PackedScalesAndMins& packed) {
   const std::uint32_t b = load_word(packed.bytes + 4), c = load_word(packed.bytes + 8);
-  return widen_twice(join(b & 0x3f3f3f3fu, (c >> 4 & 0x0f0f0f0fu) | (b >> 6 & 0x03030303u) << 4));
+  return join(b & 0x3f3f3f3fu, (c >> 4 & 0x0f0f0f0fu) | (b >> 6 & 0x03030303u) << 4);
 }
 
 template <>
@@ -180,8 +188,8 @@ struct Lanes<Q4_K> {
   static HWY_INLINE U8x32 group(const Q4_K::Block& block) {
     return bits<4 * (g % 2), 4>(load<U8x32>(block.qs + 32 * (g / 2)));
   }
-  static HWY_INLINE I16x16 scales(const Q4_K::Block& block) { return unpack_scales(block.scales); }
-  static HWY_INLINE I16x16 mins(const Q4_K::Block& block) { return unpack_mins(block.scales); }
+  static HWY_INLINE I16x16 scales(const Q4_K::Block& block) { return widen_twice(scale_bytes(block.scales)); }
+  static HWY_INLINE I16x16 mins(const Q4_K::Block& block) { return widen_twice(min_bytes(block.scales)); }
 };
 
 template <>
@@ -193,8 +201,8 @@ struct Lanes<Q5_K> {
     const U8x32 low = bits<4 * (g % 2), 4>(load<U8x32>(block.qs + 32 * (g / 2)));
     return bit_or(low, bits_at<g, 1, 4>(load<U8x32>(block.qh)));
   }
-  static HWY_INLINE I16x16 scales(const Q5_K::Block& block) { return unpack_scales(block.scales); }
-  static HWY_INLINE I16x16 mins(const Q5_K::Block& block) { return unpack_mins(block.scales); }
+  static HWY_INLINE I16x16 scales(const Q5_K::Block& block) { return widen_twice(scale_bytes(block.scales)); }
+  static HWY_INLINE I16x16 mins(const Q5_K::Block& block) { return widen_twice(min_bytes(block.scales)); }
 };
 
 template <>
@@ -210,6 +218,18 @@ struct Lanes<Q6_K> {
   static HWY_INLINE I16x16 scales(const Q6_K::Block& block) { return widen(block.scales); }
 };
 
+// Eight nibbles and eight pairs of bits, each moved to a byte of its own.
+HWY_INLINE std::uint64_t scale_bytes(const IQ4_XS::Block& block) {
+  std::uint64_t low = load_word(block.scales_l), high = block.scales_h;
+  low = (low | low << 16) & 0x0000ffff0000ffffull;
+  low = (low | low << 8) & 0x00ff00ff00ff00ffull;
+  low = (low | low << 4) & 0x0f0f0f0f0f0f0f0full;
+  high = (high | high << 24) & 0x000000ff000000ffull;
+  high = (high | high << 12) & 0x000f000f000f000full;
+  high = (high | high << 6) & 0x0303030303030303ull;
+  return low | high << 4;
+}
+
 template <>
 struct Lanes<IQ4_XS> {
   using Stored = I8x32;
@@ -219,16 +239,7 @@ struct Lanes<IQ4_XS> {
     return look_up(kIq4Codebook, nibbles(block.qs + 16 * g));
   }
   static HWY_INLINE I16x16 scales(const IQ4_XS::Block& block) {
-    // Eight nibbles and eight pairs of bits, each moved to a byte of its own.
-    std::uint64_t low = load_word(block.scales_l), high = block.scales_h;
-    low = (low | low << 16) & 0x0000ffff0000ffffull;
-    low = (low | low << 8) & 0x00ff00ff00ff00ffull;
-    low = (low | low << 4) & 0x0f0f0f0f0f0f0f0full;
-    high = (high | high << 24) & 0x000000ff000000ffull;
-    high = (high | high << 12) & 0x000f000f000f000full;
-    high = (high | high << 6) & 0x0303030303030303ull;
-    const std::uint64_t bytes = low | high << 4;
-    return sub(widen_twice(bytes), set<I16x16>(32));
+    return sub(widen_twice(scale_bytes(block)), set<I16x16>(32));
   }
 };
 

@@ -42,9 +42,9 @@ HWY_INLINE I8Part apply_sign(I8Part x, I8Part w) { return I8Part{_mm256_sign_epi
 #if R1_HAVE_VNNI
 using I8x64 = Vector<std::int8_t, 64>;
 using U8x64 = Vector<std::uint8_t, 64>;
+using I16x32 = Vector<std::int16_t, 32>;
 using I32x16 = Vector<std::int32_t, 16>;
-HWY_INLINE hn::Vec<I32x16::Tag> add_products(hn::Vec<I32x16::Tag> sum, hn::Vec<Vector<std::int16_t, 32>::Tag> a,
-                                             hn::Vec<Vector<std::int16_t, 32>::Tag> b) {
+HWY_INLINE hn::Vec<I32x16::Tag> add_products(hn::Vec<I32x16::Tag> sum, hn::Vec<I16x32::Tag> a, hn::Vec<I16x32::Tag> b) {
   sum.raw = _mm512_dpwssd_epi32(sum.raw, a.raw, b.raw);
   return sum;
 }
