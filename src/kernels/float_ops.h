@@ -38,6 +38,7 @@ struct AccumulateArgs {
   std::int64_t y_stride = 0;
   const float* alpha = nullptr;  // [n_tokens]
   int n_rows = 0, n_cols = 0, n_tokens = 0;
+  const std::byte* w_next = nullptr;  // rows laid out alike that are wanted next, or null; to read ahead
 };
 void accumulate_rows(const AccumulateArgs& args);
 

@@ -36,6 +36,7 @@ struct MatmulArgs {
   float* y = nullptr;                    // y[token * y_stride + row]
   std::int64_t y_stride = 0;
   int n_rows = 0, n_cols = 0, n_tokens = 0;
+  const std::byte* w_next = nullptr;  // float weights: rows laid out alike that are wanted next, or null; to read ahead
 };
 
 struct DtypeKernels {

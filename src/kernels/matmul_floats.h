@@ -141,10 +141,12 @@ void decode_panel(const MatmulArgs& args, int first_row, int chunk, int end, Flo
   panel.n_cols = (end - chunk + kFloatLanes - 1) / kFloatLanes * kFloatLanes;
   for (int r = 0; r < kFloatRows; ++r) {
     const FloatRow<Format> row(args, std::min(first_row + r, args.n_rows - 1));
+    const std::byte* next = args.w_next == nullptr ? row.bytes : args.w_next + (row.bytes - args.w);
+    const auto size = static_cast<std::int64_t>(sizeof(typename Format::Stored));
     int c = chunk;
     for (; c + kFloatLanes <= end; c += kFloatLanes) {
-      __builtin_prefetch(row.at(c) +
-                         kFloatRows * args.w_row_bytes);  // the next panel's: it comes while this one is used
+      __builtin_prefetch(row.at(c) + kFloatRows * args.w_row_bytes);  // the next panel's comes while this one is used
+      __builtin_prefetch(next + c * size, 0, 2);
       store(row.decode_at(c), panel.row[r] + c - chunk);
     }
     if (c == end) continue;

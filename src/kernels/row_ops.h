@@ -163,12 +163,15 @@ HWY_INLINE void accumulate_block(const AccumulateArgs& args, const AccumulateBlo
 }
 
 template <typename Format>
-HWY_INLINE void decode_block(const std::byte* from, std::int64_t row_bytes, int n_rows, int n_columns,
-                             float (*decoded)[kBlockColumns]) {
+HWY_INLINE void decode_block(const std::byte* from, const std::byte* next, std::int64_t row_bytes, int n_rows,
+                             int n_columns, float (*decoded)[kBlockColumns]) {
   constexpr auto kSize = static_cast<std::int64_t>(sizeof(typename Format::Stored));
-  for (int r = 0; r < n_rows; ++r, from += row_bytes) {
+  for (int r = 0; r < n_rows; ++r, from += row_bytes, next += row_bytes) {
     int c = 0;
-    for (; c + kFloatLanes <= n_columns; c += kFloatLanes) store(decode<Format>(from + c * kSize), decoded[r] + c);
+    for (; c + kFloatLanes <= n_columns; c += kFloatLanes) {
+      __builtin_prefetch(next + c * kSize, 0, 2);
+      store(decode<Format>(from + c * kSize), decoded[r] + c);
+    }
     for (; c < n_columns; ++c) {
       decoded[r][c] = Format::decode(load_unaligned<typename Format::Stored>(from + c * kSize));
     }
@@ -180,13 +183,14 @@ void accumulate(const AccumulateArgs& args) {
   constexpr auto kSize = static_cast<std::int64_t>(sizeof(typename Format::Stored));
   constexpr int kColumnsAtOnce = kRowVectors * kFloatLanes;
   alignas(64) float decoded[kBlockRows][kBlockColumns] = {};
+  const std::byte* next = args.w_next == nullptr ? args.w : args.w_next;
   // At least once, so that y is scaled or cleared even where there are no rows.
   for (int first_row = 0; first_row == 0 || first_row < args.n_rows; first_row += kBlockRows) {
     const int n_rows = std::min(kBlockRows, args.n_rows - first_row);
     for (int column = 0; column < args.n_cols; column += kBlockColumns) {
       const int n_columns = std::min(kBlockColumns, args.n_cols - column);
-      decode_block<Format>(args.w + first_row * args.w_row_bytes + column * kSize, args.w_row_bytes, n_rows, n_columns,
-                           decoded);
+      const std::int64_t at = first_row * args.w_row_bytes + column * kSize;
+      decode_block<Format>(args.w + at, next + at, args.w_row_bytes, n_rows, n_columns, decoded);
       for (int c = 0; c < n_columns; c += kColumnsAtOnce) {
         const auto* w = reinterpret_cast<const float(*)[kBlockColumns]>(decoded[0] + c);
         const int n = std::min(kColumnsAtOnce, n_columns - c);

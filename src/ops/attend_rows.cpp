@@ -56,7 +56,8 @@ void AttendRows::score(const KvSlice& slice, int first_row) {
                .y_stride = kBlock,
                .n_rows = slice.n_tokens,
                .n_cols = shape_.k_width,
-               .n_tokens = shape_.n_rows - first_row});
+               .n_tokens = shape_.n_rows - first_row,
+               .w_next = slice.next_k});
 }
 
 // scores_ = exp(scores_ - the new maximum), alpha_ = by how much the old sums shrink.
@@ -91,7 +92,8 @@ void AttendRows::take(const KvSlice& slice) {
                    .alpha = is_empty_ ? nullptr : alpha_ + first_row,
                    .n_rows = slice.n_tokens,
                    .n_cols = shape_.v_width,
-                   .n_tokens = shape_.n_rows - first_row});
+                   .n_tokens = shape_.n_rows - first_row,
+                   .w_next = slice.next_v});
   is_empty_ = false;
 }
 

@@ -22,6 +22,7 @@ struct KvSlice {
   const float* k_transposed = nullptr;  // [k_width, kBlockTokens]: keys made for many queries; zeros after n_tokens
   const std::byte* v = nullptr;         // [n_tokens, v_width], rows v_row_bytes apart
   std::int64_t v_row_bytes = 0;
+  const std::byte *next_k = nullptr, *next_v = nullptr;  // of the slice that comes after, or null; to read ahead
   Dtype dtype = Dtype::kF32;
   int first_position = 0;
   int n_tokens = 0;  // rows that hold something, at most KvCache::kBlockTokens

@@ -68,11 +68,15 @@ void attend_tile(const Pass& pass, const GqaShape& s, const Tile& tile, int kv_h
   const std::int64_t head_bytes = bytes_of(pass.kv.layout().dtype, s.head_dim) * kv_head;
   const int n_positions = sequence.first_position + tile.first + tile.n_rows;
   for (int first = 0; first < n_positions; first += KvCache::kBlockTokens) {
-    const KvBlockId block = sequence.blocks[static_cast<std::size_t>(first / KvCache::kBlockTokens)];
+    const auto i = static_cast<std::size_t>(first / KvCache::kBlockTokens);
+    const KvBlockId block = sequence.blocks[i];
+    const KvBlockId next = first + KvCache::kBlockTokens < n_positions ? sequence.blocks[i + 1] : block;
     attend.take({.k = pass.kv.k_block(layer, block) + head_bytes,
                  .k_row_bytes = pass.kv.k_row_bytes(),
                  .v = pass.kv.v_block(layer, block) + head_bytes,
                  .v_row_bytes = pass.kv.v_row_bytes(),
+                 .next_k = pass.kv.k_block(layer, next) + head_bytes,
+                 .next_v = pass.kv.v_block(layer, next) + head_bytes,
                  .dtype = pass.kv.layout().dtype,
                  .first_position = first,
                  .n_tokens = std::min(KvCache::kBlockTokens, n_positions - first)});

@@ -26,6 +26,8 @@ KvCache::KvCache(KvLayout layout, int n_blocks)
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   R1_ASSERT(memory != MAP_FAILED, "address space for the cache");
   memory_ = static_cast<std::byte*>(memory);
+  // Pages of 2 MB where the system has them: attention reads all of a long context for every token.
+  (void)::madvise(memory_, static_cast<std::size_t>(memory_bytes_), MADV_HUGEPAGE);
 }
 
 KvCache::~KvCache() { ::munmap(memory_, static_cast<std::size_t>(memory_bytes_)); }

@@ -99,13 +99,16 @@ void attend_part(const Pass& pass, const MlaInputs& in, const Row& row, int part
                     row.queries + std::int64_t{first_head} * s.latent_width(), s.latent_width(), positions,
                     row.sums + at * s.kv_lora_rank, s.kv_lora_rank, scratch);
   const int begin = part * row.part_positions, end = std::min(begin + row.part_positions, row.position + 1);
+  const auto block_at = [&](int position) {
+    return pass.kv.k_block(in.layer, row.sequence->blocks[static_cast<std::size_t>(position / kBlock)]);
+  };
   for (int first = begin; first < end; first += kBlock) {
-    const KvBlockId id = row.sequence->blocks[static_cast<std::size_t>(first / kBlock)];
-    const std::byte* block = pass.kv.k_block(in.layer, id);
+    const std::byte *block = block_at(first), *next = first + kBlock < end ? block_at(first + kBlock) : nullptr;
     attend.take({.k = block,
                  .k_row_bytes = pass.kv.k_row_bytes(),
                  .v = block,
                  .v_row_bytes = pass.kv.k_row_bytes(),
+                 .next_k = next,
                  .dtype = pass.kv.layout().dtype,
                  .first_position = first,
                  .n_tokens = std::min(kBlock, end - first)});
