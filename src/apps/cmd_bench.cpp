@@ -41,6 +41,7 @@ Status bench(Options options) {
   R1_TRY(const Model model, load_model(path));
   R1_TRY(const ModelEngineOptions engine, engine_options(options.engine, model));
   options.plan.n_threads = engine.n_threads;
+  options.plan.placement = engine.placement;
   options.plan.kv_dtype = engine.kv_dtype;
   const MachinePeaks peaks = measure_machine(engine.n_threads);
   BenchReport report{.model = options.model,

@@ -165,7 +165,7 @@ Result<std::size_t> stride_of(const Options& options, int context_length) {
 class WindowForward {
  public:
   WindowForward(const Model& model, const ModelEngineOptions& engine, const Options& options, std::size_t n_tokens)
-      : pool_(engine.n_threads),
+      : pool_(engine.n_threads, engine.placement),
         kv_(model.config.kv_layout(engine.kv_dtype), static_cast<int>(n_tokens / KvCache::kBlockTokens) + 1),
         blocks_(n_tokens / KvCache::kBlockTokens + 1),
         positions_(n_tokens),

@@ -37,6 +37,7 @@ Result<Dtype> kv_dtype(const std::string& flag, const Model& model) {
 
 void EngineFlags::add_to(CLI::App& command) {
   command.add_option("-t,--threads", n_threads, "compute threads (default: all cores)")->check(CLI::Range(1, 1024));
+  command.add_flag("--pin", pin, "each compute thread stays on a core of its own, a NUMA node's cores after another's");
   command.add_option("--kv", kv, "numbers of the cache: f32, f16, bf16, auto")->capture_default_str();
 }
 
@@ -70,6 +71,7 @@ Result<ModelEngineOptions> engine_options(const EngineFlags& flags, const Model&
   }
   ModelEngineOptions options;
   options.n_threads = flags.n_threads > 0 ? flags.n_threads : n_usable_cores();
+  options.placement = flags.pin ? ThreadPool::Placement::kPinned : ThreadPool::Placement::kFree;
   options.context_length =
       flags.context_length > 0 ? flags.context_length : std::min(model.config.context_length, kDefaultContext);
   options.max_running = flags.max_running;

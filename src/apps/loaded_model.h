@@ -20,6 +20,7 @@ namespace r1 {
 // The options of commands that run a model; each adds those that mean something to it.
 struct EngineFlags {
   int n_threads = 0;       // 0: all cores this process may use
+  bool pin = false;
   int context_length = 0;  // 0: the model's own, at most kDefaultContext
   int max_running = 16;
   std::string prefix_cache;  // folder, each model's prefixes in one of its own; empty: in memory alone
@@ -27,7 +28,7 @@ struct EngineFlags {
   bool share_prefixes = false;
   std::string kv = "auto";  // f32, f16, bf16; auto: f32 for models stored in F32, else f16
 
-  void add_to(CLI::App& command);          // -t, --kv: all that computing alone needs
+  void add_to(CLI::App& command);          // -t, --pin, --kv: all that computing alone needs
   void add_context_to(CLI::App& command);  // --context: where prompts are answered
   void add_parallel_to(CLI::App& command);
   void add_prefix_cache_to(CLI::App& command);

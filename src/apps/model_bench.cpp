@@ -23,7 +23,7 @@ class Sequencer {
         max_rows_(plan.max_rows),
         n_streams_(plan.n_streams),
         blocks_per_stream_(max_tokens / KvCache::kBlockTokens + 1),
-        pool_(plan.n_threads),
+        pool_(plan.n_threads, plan.placement),
         kv_(model.config.kv_layout(plan.kv_dtype), blocks_per_stream_ * plan.n_streams),
         forward_(model.config, model.weights),
         blocks_(static_cast<std::size_t>(kv_.n_blocks())) {

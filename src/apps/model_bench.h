@@ -15,6 +15,7 @@ struct BenchPlan {
   int n_repeats = 5;
   int n_streams = 1;  // sequences that decode together
   int n_threads = 1;
+  ThreadPool::Placement placement = ThreadPool::Placement::kFree;
   int max_rows = 512;    // rows of a prefill pass
   bool profile = false;  // one more run of each test, timed op by op
   Dtype kv_dtype = Dtype::kF16;

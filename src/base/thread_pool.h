@@ -18,7 +18,12 @@ class ThreadPool {
  public:
   using Body = FunctionRef<void(int task, int thread)>;  // thread: 0 to n_threads() - 1, for scratch memory
 
-  explicit ThreadPool(int n_threads);  // the caller counts as one
+  enum class Placement : std::uint8_t {
+    kFree,    // threads run where the system puts them
+    kPinned,  // each worker stays on one core of usable_cores(); the first core is left to the caller, who may roam
+  };
+
+  explicit ThreadPool(int n_threads, Placement placement = Placement::kFree);  // the caller counts as one
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -46,7 +51,9 @@ class ThreadPool {
   std::atomic<bool> closing_ = false;
 };
 
-// Cores this process may run on, at least 1: respects affinity masks and containers that set them.
-int n_usable_cores();
+// Cores this process may run on, at least one, a memory node's (NUMA) after another's: respects affinity masks and
+// containers that set them. What /sys/devices/system/node does not tell is one node.
+std::vector<int> usable_cores();
+inline int n_usable_cores() { return static_cast<int>(usable_cores().size()); }
 
 }  // namespace r1

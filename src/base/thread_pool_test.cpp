@@ -1,6 +1,8 @@
 // thread_pool_test.cpp: every task runs once, in every round, whatever the number of threads.
 #include "base/thread_pool.h"
 
+#include <sched.h>
+
 #include <atomic>
 #include <memory>
 #include <vector>
@@ -31,6 +33,32 @@ TEST(ThreadPool, WakesAfterSleeping) {
     std::atomic<int> sum = 0;
     pool.run(100, [&](int task, int) { sum += task; });
     EXPECT_EQ(sum, 4950);
+  }
+}
+
+TEST(ThreadPool, PinnedWorkersStayEachOnACoreOfItsOwn) {
+  const std::vector<int> cores = usable_cores();
+  const auto n_threads = static_cast<int>(cores.size()) + 1;  // one more than there are cores: it shares the first
+  ThreadPool pool(n_threads, ThreadPool::Placement::kPinned);
+  std::vector<std::atomic<int>> core_of(static_cast<std::size_t>(n_threads));
+  for (auto& core : core_of) core = -1;
+  std::atomic<int> n_seen = 0;
+  // A task a thread: each waits until all have come.
+  pool.run(n_threads, [&](int, int thread) {
+    cpu_set_t mask;
+    ASSERT_EQ(sched_getaffinity(0, sizeof mask, &mask), 0);
+    if (thread > 0) {
+      ASSERT_EQ(CPU_COUNT(&mask), 1);
+      for (int core : cores) {
+        if (CPU_ISSET(core, &mask)) core_of[static_cast<std::size_t>(thread)] = core;
+      }
+    } else {
+      EXPECT_EQ(CPU_COUNT(&mask), static_cast<int>(cores.size()));
+    }
+    for (++n_seen; n_seen < n_threads;) std::this_thread::yield();
+  });
+  for (int thread = 1; thread < n_threads; ++thread) {
+    EXPECT_EQ(core_of[static_cast<std::size_t>(thread)], cores[static_cast<std::size_t>(thread) % cores.size()]);
   }
 }
 

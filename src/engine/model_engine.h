@@ -18,6 +18,7 @@ namespace r1 {
 
 struct ModelEngineOptions {
   int n_threads = 1;
+  ThreadPool::Placement placement = ThreadPool::Placement::kFree;
   int context_length = 0;     // 0: the model's own
   std::int64_t kv_bytes = 0;  // at most this much cache; 0: room for one full context
   Dtype kv_dtype = Dtype::kF16;
