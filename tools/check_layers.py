@@ -19,7 +19,8 @@ DOORS = {
     r'nlohmann/json\.hpp': r'.*\.cpp',  # 3 s of compile time; headers take json_fwd.hpp
     r'curl/': r'apps/http_get\.cpp',
     r'zip\.h': r'apps/zip_member(_test)?\.cpp',
-    r'sqlite3\.h': r'ledger/sqlite_ledger(_test)?\.cpp',
+    r'sqlite3\.h': r'ledger/(sqlite_ledger(_test)?|ledger_snapshot_test)\.cpp',
+    r'libpq-fe\.h': r'ledger/postgres_ledger(_test)?\.cpp',
     r'openssl/': r'base/sha256\.cpp',
     r'histedit\.h|editline/': r'apps/line_reader\.cpp',
     r'CLI/': r'apps/.*\.cpp',
@@ -67,7 +68,7 @@ def include_offences(line, relative, folder, allowed):
 
 
 def offences_in(path, relative, folder, allowed):
-    is_test = relative.endswith('_test.cpp')
+    is_test = relative.endswith(('_test.cpp', '_for_tests.h'))
     rules = [(re.compile(words), why) for files, words, why in BANNED if re.match(files, relative) and not is_test]
     for number, line in enumerate(open(path, encoding='utf-8'), 1):
         code = re.sub(r'"(\\.|[^"\\])*"|//.*', '""', line) if '#' not in line else line

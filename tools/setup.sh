@@ -5,7 +5,7 @@ set -euo pipefail
 packages=(
   g++ cmake ninja-build ccache lld pkg-config make git python3 ca-certificates
   libfmt-dev libspdlog-dev nlohmann-json3-dev libhwy-dev libpcre2-dev libutf8proc-dev libcli11-dev libedit-dev
-  libboost1.81-dev libcurl4-openssl-dev libzip-dev libssl-dev libsqlite3-dev
+  libboost1.81-dev libcurl4-openssl-dev libzip-dev libssl-dev libsqlite3-dev libpq-dev postgresql
   openssl libgtest-dev libbenchmark-dev clang-format clang-tidy chromium
   g++-aarch64-linux-gnu qemu-user
 )

@@ -135,4 +135,11 @@ Result<Entry> settlement(const LedgerState& state, std::int64_t hold_id, const M
                            tokens.prompt, tokens.completion, entry.amount_nanousd, hold_id, hold.amount_nanousd)};
 }
 
+Result<Entry> voidance(const LedgerState& state, std::int64_t hold_id, const std::string& rule) {
+  R1_TRY(Entry entry, settlement(state, hold_id, {}));
+  entry.kind = EntryKind::kVoid;
+  entry.detail = rule;
+  return entry;
+}
+
 }  // namespace r1

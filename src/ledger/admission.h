@@ -54,5 +54,6 @@ Result<std::optional<Entry>> admit(const LedgerState& state, const ReserveReques
 
 // An Error when the hold isn't open or the tokens cost more than it reserved.
 Result<Entry> settlement(const LedgerState& state, std::int64_t hold_id, const MeteredTokens& tokens);
+Result<Entry> voidance(const LedgerState& state, std::int64_t hold_id, const std::string& rule);
 
 }  // namespace r1

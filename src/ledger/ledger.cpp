@@ -32,18 +32,16 @@ std::optional<Entry> entry_of(Entry entry) { return {std::move(entry)}; }
 
 Ledger::Change voiding(std::int64_t hold_id, const std::string& rule) {
   return [hold_id, rule](const LedgerState& state, std::int64_t) -> Result<std::optional<Entry>> {
-    R1_TRY(Entry entry, settlement(state, hold_id, {}));
-    entry.kind = EntryKind::kVoid;
-    entry.detail = rule;
+    R1_TRY(Entry entry, voidance(state, hold_id, rule));
     return entry_of(std::move(entry));
   };
 }
 
 Status compare_sums(const LedgerState& state, const StoredSums& sums) {
-  if (sums.n_entries != state.n_entries() || sums.head != state.head()) {
+  if (sums.head != LedgerHead{state.n_entries(), state.head()}) {
     return Error{ErrorCode::kInvalidInput,
-                 fmt::format("the last entry was {} with hash {}, but now it is {} with hash {}", sums.n_entries,
-                             sums.head, state.n_entries(), state.head())};
+                 fmt::format("the last entry was {} with hash {}, but now it is {} with hash {}", sums.head.seq,
+                             sums.head.hash, state.n_entries(), state.head())};
   }
   const std::vector<StoredBalance>& stored = sums.balances;
   if (stored.size() != state.accounts().size()) {
@@ -61,6 +59,22 @@ Status compare_sums(const LedgerState& state, const StoredSums& sums) {
                     balance.account_id, balance.balance_nanousd, balance.held_nanousd, sum.balance_nanousd,
                     sum.held_nanousd)};
   }
+  return {};
+}
+
+Error wrong_snapshot(const LedgerSnapshot& snapshot, std::string_view why) {
+  return {ErrorCode::kInvalidInput,
+          fmt::format("the snapshot at entry {} is wrong: {}; without it (DELETE FROM snapshot) all entries are read, "
+                      "and make a new one",
+                      snapshot.at.seq, why)};
+}
+
+Status compare_snapshot(const LedgerState& state, const LedgerSnapshot& snapshot) {
+  const LedgerSnapshot expected = snapshot_of(state);
+  if (snapshot.at.hash != expected.at.hash) return wrong_snapshot(snapshot, "that entry has another hash");
+  if (snapshot.state != expected.state)
+    return wrong_snapshot(snapshot, "the entries before it add up to another state");
+  if (snapshot.sha256 != expected.sha256) return wrong_snapshot(snapshot, "its digest is not that of its state");
   return {};
 }
 
@@ -139,7 +153,7 @@ void Ledger::authenticate(std::string_view secret, Callback<Caller> done) {
     if (key == nullptr || key->revoked || (expires > 0 && now >= expires)) {
       return Error{ErrorCode::kNotFound, "the API key is unknown, revoked or expired"};
     }
-    *caller = {key->account_id, key->id};
+    *caller = {key->account_id, key->id, key->detail.limits.models};
     return std::optional<Entry>();
   };
   submit(find, [caller, done = std::move(done)](const Result<std::optional<Entry>>& result) {
@@ -222,13 +236,20 @@ Result<std::int64_t> Ledger::void_abandoned() {
 
 Result<VerifyReport> Ledger::verify() {
   R1_TRY_STATUS(check_storage());
+  R1_TRY(const std::optional<LedgerSnapshot> snapshot, read_snapshot());
+  std::int64_t snapshot_seq = 0;
   LedgerState state;
   R1_TRY(const StoredSums sums, read([&](const Entry& entry) -> Status {
            R1_TRY_STATUS(state.follows(entry));
-           return state.apply(entry);
+           R1_TRY_STATUS(state.apply(entry));
+           if (!snapshot || snapshot->at.seq != entry.seq) return {};
+           snapshot_seq = entry.seq;
+           return compare_snapshot(state, *snapshot);
          }));
   R1_TRY_STATUS(compare_sums(state, sums));
-  return VerifyReport{state.n_entries(), std::ssize(state.accounts()), std::ssize(state.open_holds()), state.head()};
+  if (snapshot && snapshot_seq == 0) return wrong_snapshot(*snapshot, "there is no such entry");
+  return VerifyReport{state.n_entries(), std::ssize(state.accounts()), std::ssize(state.open_holds()), state.head(),
+                      snapshot_seq};
 }
 
 }  // namespace r1

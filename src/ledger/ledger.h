@@ -10,7 +10,8 @@
 // 2. An Error of kind kIo or kOutOfResource means that nothing is promised: serve nobody for free then, answer 503.
 //    After an Error of settle, ask again: "not open" says that the first time has counted.
 // 3. All functions may be called from any thread. Callbacks run on the ledger's writer thread and must not block.
-// 4. A home (SqliteLedger) implements submit and read; the rules above them are the same for every home.
+// 4. A home (StoredLedger, in SQLite or PostgreSQL) implements submit and read; the rules above them are the same for
+// every home.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +34,7 @@ enum class AccountKind { kPrepaid, kMetered };  // metered: runs up a debt, for 
 
 struct Caller {
   std::int64_t account_id = 0, key_id = 0;
+  std::vector<std::string> models;  // those that the key is for; empty: all
 };
 
 struct NewKey {
@@ -44,19 +46,10 @@ struct Receipt {
   std::int64_t cost_nanousd = 0, o1_nanousd = 0;
 };
 
-// What the home has stored beside the entries, for verify() to compare with them.
-struct StoredBalance {
-  std::int64_t account_id, balance_nanousd, held_nanousd;
-};
-struct StoredSums {
-  std::vector<StoredBalance> balances;
-  std::int64_t n_entries = 0;
-  std::string head;  // hash of the last entry: without it, nobody would miss an entry cut off at the end
-};
-
 struct VerifyReport {
   std::int64_t n_entries = 0, n_accounts = 0, n_open_holds = 0;
   std::string head;  // hash of the last entry: noted elsewhere, it proves that nothing before it was changed since
+  std::int64_t snapshot_seq = 0;  // the entry that a stored snapshot stands at, which was compared as well; 0: none
 };
 
 class Ledger {
@@ -74,7 +67,8 @@ class Ledger {
 
   // All entries in order, then the stored sums, at one moment.
   virtual Result<StoredSums> read(FunctionRef<Status(const Entry&)> each) = 0;
-  virtual Status check_storage() = 0;  // the home's own check of its bytes
+  virtual Result<std::optional<LedgerSnapshot>> read_snapshot() = 0;  // where opening begins to read, if anywhere
+  virtual Status check_storage() = 0;                                 // the home's own check of its bytes
 
   // Administration.
   Result<std::int64_t> create_account(const std::string& name, AccountKind kind);
@@ -98,7 +92,8 @@ class Ledger {
   // Voids what a server left open that ended without settling. Nobody else may be serving. Returns how many.
   Result<std::int64_t> void_abandoned();
 
-  // Walks the chain, applies every rule again, and compares the balances. An Error names the first entry that is wrong.
+  // Walks the chain from the first entry, applies every rule again, and compares balances and snapshot. An Error names
+  // the first entry that is wrong.
   Result<VerifyReport> verify();
 
  private:

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/result.h"
 #include "ledger/entry.h"
@@ -60,6 +61,22 @@ struct KnownRequest {
   bool settled = false;
 };
 
+// The last entry, and so all before it.
+struct LedgerHead {
+  std::int64_t seq = 0;
+  std::string hash;
+  bool operator==(const LedgerHead&) const = default;
+};
+
+// What a home has stored beside the entries, for verify() to compare with them.
+struct StoredBalance {
+  std::int64_t account_id, balance_nanousd, held_nanousd;
+};
+struct StoredSums {
+  std::vector<StoredBalance> balances;
+  LedgerHead head;  // without it, nobody would miss an entry cut off at the end
+};
+
 class LedgerState {
  public:
   Status apply(const Entry& entry);          // the entry's hash is the ledger's business: see follows()
@@ -67,6 +84,7 @@ class LedgerState {
 
   std::int64_t n_entries() const { return n_entries_; }
   const std::string& head() const { return head_; }  // hash of the last entry
+  std::int64_t n_parts() const;                      // accounts, keys, holds and requests: what a text of it grows with
   const std::map<std::int64_t, Account>& accounts() const { return accounts_; }
   const std::map<std::int64_t, Key>& keys() const { return keys_; }
   const std::map<std::int64_t, OpenHold>& open_holds() const { return open_holds_; }
@@ -77,7 +95,16 @@ class LedgerState {
   const KnownRequest* find_request(std::int64_t account_id, const std::string& request, std::int64_t now_unix_ms) const;
   PriceVersion prices_of(std::string_view model) const;  // its own, else those of "*", else R1's at launch
 
+  // The whole state as text, and back: two states are the same when their texts are. An Error when the text is none, or
+  // when its sums contradict each other.
+  std::string to_text() const;
+  static Result<LedgerState> from_text(std::string_view text);
+
  private:
+  template <typename Fields, typename State>
+  static void visit(Fields& fields, State& state);
+  Status index_and_check();
+
   Status apply_account(const Entry& entry);
   Status apply_key(const Entry& entry);
   Status apply_key_change(const Entry& entry);
@@ -97,6 +124,16 @@ class LedgerState {
   std::map<std::pair<std::int64_t, std::string>, KnownRequest> requests_;  // (account, Idempotency-Key)
   std::deque<std::pair<std::int64_t, std::string>> request_order_;         // oldest first
 };
+
+// What the entries up to `at` add up to, so that opening need not read them. Whoever uses it checks the digest, and
+// that the ledger has that very entry.
+struct LedgerSnapshot {
+  LedgerHead at;
+  std::string state;   // LedgerState::to_text
+  std::string sha256;  // of all of the above
+};
+LedgerSnapshot snapshot_of(const LedgerState& state);
+Result<LedgerState> restore(const LedgerSnapshot& snapshot);
 
 // A price's entry holds its off-peak window as JSON in `detail`.
 std::string off_peak_json(const PriceVersion& version);

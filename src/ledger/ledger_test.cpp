@@ -1,7 +1,9 @@
 // ledger_test.cpp: what every home of the ledger must do: the conformance suite, and an independent oracle.
 #include "ledger/ledger.h"
 
+#include <array>
 #include <atomic>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -11,6 +13,8 @@
 #include "base/rng.h"
 #include "base/temp_folder_for_tests.h"
 #include "ledger/money.h"
+#include "ledger/postgres_cluster_for_tests.h"
+#include "ledger/postgres_ledger.h"
 #include "ledger/sqlite_ledger.h"
 
 namespace r1 {
@@ -38,7 +42,11 @@ class MemoryLedger final : public Ledger {
     std::vector<StoredBalance> balances;
     for (const auto& [id, account] : state_.accounts())
       balances.push_back({id, account.balance_nanousd, account.held_nanousd});
-    return StoredSums{balances, state_.n_entries(), state_.head()};
+    return StoredSums{balances, {state_.n_entries(), state_.head()}};
+  }
+  Result<std::optional<LedgerSnapshot>> read_snapshot() override {
+    std::lock_guard lock(mutex_);
+    return std::optional(snapshot_of(state_));
   }
   Status check_storage() override { return {}; }
 
@@ -48,20 +56,27 @@ class MemoryLedger final : public Ledger {
   std::vector<Entry> entries_;
 };
 
-enum class Home { kMemory, kSqlite };
+enum class Home { kMemory, kSqlite, kPostgres };
 
 class LedgerConformance : public testing::TestWithParam<Home> {
  protected:
   void SetUp() override {
-    if (GetParam() == Home::kMemory) {
-      ledger_ = std::make_unique<MemoryLedger>();
-    } else {
-      auto opened = open_sqlite_ledger(folder_.path_of("ledger.db"), {.role = LedgerRole::kServes});
-      ASSERT_TRUE(opened.ok()) << opened.error().message;
-      ledger_ = *std::move(opened);
-    }
+    auto opened = open();
+    ASSERT_TRUE(opened.ok()) << opened.error().message;
+    ledger_ = *std::move(opened);
     account_ = ledger_->create_account("acme", AccountKind::kPrepaid).value();
     key_ = ledger_->create_key(account_, "laptop", {}).value();
+  }
+  Result<std::unique_ptr<Ledger>> open() {
+    switch (GetParam()) {
+      case Home::kMemory:
+        return std::unique_ptr<Ledger>(std::make_unique<MemoryLedger>());
+      case Home::kSqlite:
+        return open_sqlite_ledger(folder_.path_of("ledger.db"), {.role = LedgerRole::kServes});
+      case Home::kPostgres:
+        return open_postgres_ledger(PostgresCluster::instance().new_database(), {.role = LedgerRole::kServes});
+    }
+    return Error{ErrorCode::kInternal, "no such home"};
   }
   Ledger& ledger() { return *ledger_; }
   void give(std::int64_t nanousd) { ASSERT_TRUE(ledger().credit(account_, nanousd, "test").ok()); }
@@ -227,7 +242,8 @@ TEST_P(LedgerConformance, WhatDoesNotFitIntoMoneyIsAnError) {
   EXPECT_FALSE(ledger().create_account("acme", AccountKind::kMetered).ok());
 }
 
-// 100,000 events, against sums that know nothing of entries, prices at a moment, or states.
+// 100,000 events (R1_LEDGER_EVENTS=1000000 for more), against sums that know nothing of entries, prices at a moment, or
+// states.
 TEST_P(LedgerConformance, GeneratedEventsEqualAnIndependentOracle) {
   struct Promise {
     std::int64_t id, tokens;
@@ -236,8 +252,10 @@ TEST_P(LedgerConformance, GeneratedEventsEqualAnIndependentOracle) {
   __int128 balance = 0, held = 0, o1 = 0, got_o1 = 0;
   std::vector<Promise> open, next;
   int n_wrong = 0;
-  constexpr int kRounds = 200, kEvents = 500;
-  for (int round = 0; round < kRounds; ++round) {
+  constexpr int kEvents = 500;
+  const char* wanted = std::getenv("R1_LEDGER_EVENTS");
+  const int n_rounds = (wanted == nullptr ? 100'000 : std::atoi(wanted)) / kEvents;
+  for (int round = 0; round < n_rounds; ++round) {
     const auto paid = static_cast<std::int64_t>(1 + rng.below(300'000'000));
     give(paid);
     balance += paid;
@@ -274,8 +292,13 @@ TEST_P(LedgerConformance, GeneratedEventsEqualAnIndependentOracle) {
   EXPECT_TRUE(o1 == got_o1);
 }
 
-INSTANTIATE_TEST_SUITE_P(Homes, LedgerConformance, testing::Values(Home::kMemory, Home::kSqlite),
-                         [](const auto& home) { return home.param == Home::kMemory ? "Memory" : "Sqlite"; });
+std::string name_of(const testing::TestParamInfo<Home>& home) {
+  constexpr std::array kNames = {"Memory", "Sqlite", "Postgres"};
+  return kNames.at(static_cast<std::size_t>(home.param));
+}
+
+INSTANTIATE_TEST_SUITE_P(Homes, LedgerConformance, testing::Values(Home::kMemory, Home::kSqlite, Home::kPostgres),
+                         name_of);
 
 TEST(Money, DollarsAreExactText) {
   EXPECT_EQ(format_usd(0), "0.00");

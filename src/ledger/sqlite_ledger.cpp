@@ -7,22 +7,18 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <cstring>
-#include <set>
-#include <thread>
 #include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "base/bounded_queue.h"
+#include "ledger/stored_ledger.h"
 
 namespace r1 {
 namespace {
 
-constexpr std::size_t kQueueCapacity = 65'536, kMaxBatch = 1024;
-constexpr int kBusyTimeoutMs = 10'000, kSchemaVersion = 1;
+constexpr int kBusyTimeoutMs = 10'000, kSchemaVersion = 2;
 
 constexpr const char* kSchema = R"(
 CREATE TABLE entries (
@@ -38,13 +34,15 @@ CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL
 INSERT INTO head VALUES (1, 0, '');
 CREATE TRIGGER entries_stay BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'entries are only appended'); END;
 CREATE TRIGGER entries_remain BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'entries are only appended'); END;
-PRAGMA user_version = 1;
 )";
 
-std::int64_t now_unix_ms() {
-  const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(since_1970).count();
-}
+// Since version 2.
+constexpr const char* kSnapshotSchema = R"(
+CREATE TABLE snapshot (
+  one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, hash TEXT NOT NULL, state TEXT NOT NULL,
+  sha256 TEXT NOT NULL) STRICT;
+PRAGMA user_version = 2;
+)";
 
 struct Close {
   void operator()(sqlite3* database) const { sqlite3_close(database); }
@@ -67,38 +65,74 @@ std::string column_text(sqlite3_stmt* row, int column) {
   return text == nullptr ? "" : std::string(text, static_cast<std::size_t>(sqlite3_column_bytes(row, column)));
 }
 
-// A connection and its statements. Used by one thread.
-class Connection {
+// The lock of the one process that serves; ends with it.
+class ServingLock {
  public:
-  static Result<std::unique_ptr<Connection>> open(const std::string& path, const SqliteLedgerOptions& options) {
-    auto connection = std::make_unique<Connection>();
-    connection->path_ = path;
+  ~ServingLock() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  Status take(const std::string& path) {
+    descriptor_ = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    if (descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return {};
+    if (descriptor_ >= 0 && errno == EWOULDBLOCK) {
+      return Error{ErrorCode::kIo, fmt::format("{} is held by another process that serves with this ledger", path)};
+    }
+    return Error{ErrorCode::kIo, fmt::format("locking {}: {}", path, std::strerror(errno))};
+  }
+
+ private:
+  int descriptor_ = -1;
+};
+
+void bind_text(sqlite3_stmt* statement, int index, const std::string& text) {
+  sqlite3_bind_text(statement, index, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT);
+}
+
+class SqliteStore final : public LedgerStore {
+ public:
+  static Result<std::unique_ptr<SqliteStore>> open(const std::string& path, const SqliteLedgerOptions& options,
+                                                   LedgerRole role) {
+    auto store = std::make_unique<SqliteStore>();
+    store->path_ = path;
+    if (role == LedgerRole::kServes) R1_TRY_STATUS(store->lock_.take(path + "-serving"));
     sqlite3* database = nullptr;
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
     const int status =
         sqlite3_open_v2(path.c_str(), &database, flags, options.vfs.empty() ? nullptr : options.vfs.c_str());
-    connection->database_.reset(database);
-    if (status != SQLITE_OK) return connection->failure("opening it");
+    store->database_.reset(database);
+    if (status != SQLITE_OK) return store->failure("opening it");
     sqlite3_busy_timeout(database, kBusyTimeoutMs);
-    R1_TRY_STATUS(connection->run("PRAGMA journal_mode = WAL"));
-    R1_TRY_STATUS(connection->run("PRAGMA synchronous = FULL"));
-    R1_TRY_STATUS(connection->run("PRAGMA trusted_schema = OFF"));
-    R1_TRY_STATUS(connection->make_schema());
-    if (options.max_pages > 0)
-      R1_TRY_STATUS(connection->run(fmt::format("PRAGMA max_page_count = {}", options.max_pages)));
-    R1_TRY_STATUS(connection->prepare_all());
-    return connection;
+    R1_TRY_STATUS(store->run("PRAGMA journal_mode = WAL"));
+    R1_TRY_STATUS(store->run("PRAGMA synchronous = FULL"));
+    R1_TRY_STATUS(store->run("PRAGMA trusted_schema = OFF"));
+    R1_TRY_STATUS(store->make_schema());
+    if (options.max_pages > 0) R1_TRY_STATUS(store->run(fmt::format("PRAGMA max_page_count = {}", options.max_pages)));
+    R1_TRY_STATUS(store->prepare_all());
+    return store;
   }
 
-  Error failure(std::string_view doing) const { return failed(database_.get(), path_, doing); }
-
-  Status run(const std::string& sql) {
-    if (sqlite3_exec(database_.get(), sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK) return {};
-    return failure(sql.substr(0, sql.find('\n')));
+  Result<LedgerHead> begin_writing() override {
+    R1_TRY_STATUS(run("BEGIN IMMEDIATE"));
+    return head();
   }
 
-  // Calls `each` with the entries after `seq`, in order.
-  Status each_entry_after(std::int64_t seq, FunctionRef<Status(const Entry&)> each) {
+  Status begin_reading() override { return run("BEGIN"); }
+
+  // One that fails is rolled back by SQLite, or by us.
+  CommitOutcome commit() override { return {run("COMMIT"), true}; }
+
+  void roll_back() override {
+    if (sqlite3_get_autocommit(database_.get()) == 0)
+      sqlite3_exec(database_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+  }
+
+  Status write(std::span<const Entry> entries, std::span<const StoredBalance> balances) override {
+    for (const Entry& entry : entries) R1_TRY_STATUS(append(entry));
+    for (const StoredBalance& balance : balances) R1_TRY_STATUS(store_balance(balance));
+    return store_head({entries.back().seq, entries.back().hash});
+  }
+
+  Status each_entry_after(std::int64_t seq, FunctionRef<Status(const Entry&)> each) override {
     sqlite3_reset(select_.get());
     sqlite3_bind_int64(select_.get(), 1, seq);
     int status = SQLITE_OK;
@@ -121,39 +155,42 @@ class Connection {
     return {};
   }
 
-  Status append(const Entry& entry) {
-    const std::vector<std::string> columns = to_columns(entry);
-    for (int i = 0; i < std::ssize(columns); ++i) {
-      const std::string& text = columns[static_cast<std::size_t>(i)];  // STRICT turns a number's digits into the number
-      sqlite3_bind_text(insert_.get(), i + 1, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT);
-    }
-    return step_once(insert_.get(), "appending an entry");
-  }
-
-  Status store_balance(const Account& account) {
-    sqlite3_bind_int64(balance_.get(), 1, account.id);
-    sqlite3_bind_int64(balance_.get(), 2, account.balance_nanousd);
-    sqlite3_bind_int64(balance_.get(), 3, account.held_nanousd);
-    return step_once(balance_.get(), "storing a balance");
-  }
-
-  Status store_head(const LedgerState& state) {
-    sqlite3_bind_int64(head_.get(), 1, state.n_entries());
-    sqlite3_bind_text(head_.get(), 2, state.head().c_str(), -1, SQLITE_TRANSIENT);
-    return step_once(head_.get(), "storing the head");
-  }
-
-  Result<StoredSums> sums() {
+  Result<StoredSums> sums() override {
     StoredSums sums;
     R1_TRY(sums.balances, balances());
-    R1_TRY(const Statement statement, prepare("SELECT seq, hash FROM head"));
-    if (sqlite3_step(statement.get()) != SQLITE_ROW) return failure("reading the head");
-    sums.n_entries = sqlite3_column_int64(statement.get(), 0);
-    sums.head = column_text(statement.get(), 1);
+    R1_TRY(sums.head, head());
     return sums;
   }
 
-  Status integrity_check() {
+  Result<std::string> hash_at(std::int64_t seq) override {
+    R1_TRY(const Statement statement, prepare("SELECT hash FROM entries WHERE seq = ?"));
+    sqlite3_bind_int64(statement.get(), 1, seq);
+    const int status = sqlite3_step(statement.get());
+    if (status == SQLITE_DONE) return std::string();
+    if (status != SQLITE_ROW) return failure("reading an entry's hash");
+    return column_text(statement.get(), 0);
+  }
+
+  Result<std::optional<LedgerSnapshot>> snapshot() override {
+    R1_TRY(const Statement statement, prepare("SELECT seq, hash, state, sha256 FROM snapshot"));
+    const int status = sqlite3_step(statement.get());
+    if (status == SQLITE_DONE) return std::optional<LedgerSnapshot>();
+    if (status != SQLITE_ROW) return failure("reading the snapshot");
+    return std::optional<LedgerSnapshot>({{sqlite3_column_int64(statement.get(), 0), column_text(statement.get(), 1)},
+                                          column_text(statement.get(), 2),
+                                          column_text(statement.get(), 3)});
+  }
+
+  Status store_snapshot(const LedgerSnapshot& snapshot) override {
+    R1_TRY(const Statement statement, prepare("INSERT OR REPLACE INTO snapshot VALUES (1, ?, ?, ?, ?)"));
+    sqlite3_bind_int64(statement.get(), 1, snapshot.at.seq);
+    bind_text(statement.get(), 2, snapshot.at.hash);
+    bind_text(statement.get(), 3, snapshot.state);
+    bind_text(statement.get(), 4, snapshot.sha256);
+    return step_once(statement.get(), "storing a snapshot");
+  }
+
+  Status check() override {
     R1_TRY(const Statement statement, prepare("PRAGMA integrity_check(1)"));
     if (sqlite3_step(statement.get()) != SQLITE_ROW) return failure("checking the file");
     const std::string found = column_text(statement.get(), 0);
@@ -161,12 +198,42 @@ class Connection {
     return Error{ErrorCode::kInvalidInput, fmt::format("the ledger {}: its file is damaged: {}", path_, found)};
   }
 
-  void roll_back() {
-    if (sqlite3_get_autocommit(database_.get()) == 0)
-      sqlite3_exec(database_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+ private:
+  Error failure(std::string_view doing) const { return failed(database_.get(), path_, doing); }
+
+  Status run(const std::string& sql) {
+    if (sqlite3_exec(database_.get(), sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK) return {};
+    return failure(sql.substr(0, sql.find('\n')));
   }
 
- private:
+  Result<LedgerHead> head() {
+    R1_TRY(const Statement statement, prepare("SELECT seq, hash FROM head"));
+    if (sqlite3_step(statement.get()) != SQLITE_ROW) return failure("reading the head");
+    return LedgerHead{sqlite3_column_int64(statement.get(), 0), column_text(statement.get(), 1)};
+  }
+
+  Status append(const Entry& entry) {
+    const std::vector<std::string> columns = to_columns(entry);
+    for (int i = 0; i < std::ssize(columns); ++i) {
+      const std::string& text = columns[static_cast<std::size_t>(i)];  // STRICT turns a number's digits into the number
+      bind_text(insert_.get(), i + 1, text);
+    }
+    return step_once(insert_.get(), "appending an entry");
+  }
+
+  Status store_balance(const StoredBalance& balance) {
+    sqlite3_bind_int64(balance_.get(), 1, balance.account_id);
+    sqlite3_bind_int64(balance_.get(), 2, balance.balance_nanousd);
+    sqlite3_bind_int64(balance_.get(), 3, balance.held_nanousd);
+    return step_once(balance_.get(), "storing a balance");
+  }
+
+  Status store_head(const LedgerHead& head) {
+    sqlite3_bind_int64(head_.get(), 1, head.seq);
+    bind_text(head_.get(), 2, head.hash);
+    return step_once(head_.get(), "storing the head");
+  }
+
   Result<std::vector<StoredBalance>> balances() {
     R1_TRY(const Statement statement, prepare("SELECT account_id, balance_nanousd, held_nanousd FROM balances"));
     std::vector<StoredBalance> found;
@@ -209,7 +276,8 @@ class Connection {
     if (sqlite3_step(statement.get()) != SQLITE_ROW) return failure("reading its version");
     const int version = sqlite3_column_int(statement.get(), 0);
     sqlite3_reset(statement.get());
-    if (version == 0) return run(kSchema);
+    if (version == 0) R1_TRY_STATUS(run(kSchema));
+    if (version < kSchemaVersion) return run(kSnapshotSchema);
     if (version == kSchemaVersion) return {};
     return Error{ErrorCode::kUnsupported, fmt::format("the ledger {} has schema version {}, this program knows {}",
                                                       path_, version, kSchemaVersion)};
@@ -227,153 +295,22 @@ class Connection {
   }
 
   std::string path_;
+  ServingLock lock_;
   Database database_;
   Statement select_, insert_, balance_, head_;  // after the database: they end before it
-};
-
-// The lock of the one process that serves; ends with it.
-class ServingLock {
- public:
-  ~ServingLock() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  Status take(const std::string& path) {
-    descriptor_ = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-    if (descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return {};
-    if (descriptor_ >= 0 && errno == EWOULDBLOCK) {
-      return Error{ErrorCode::kIo, fmt::format("{} is held by another process that serves with this ledger", path)};
-    }
-    return Error{ErrorCode::kIo, fmt::format("locking {}: {}", path, std::strerror(errno))};
-  }
-
- private:
-  int descriptor_ = -1;
-};
-
-class SqliteLedger final : public Ledger {
- public:
-  SqliteLedger(std::string path, SqliteLedgerOptions options) : path_(std::move(path)), options_(std::move(options)) {}
-  SqliteLedger(const SqliteLedger&) = delete;
-  SqliteLedger& operator=(const SqliteLedger&) = delete;
-
-  ~SqliteLedger() override {
-    queue_.close();
-    if (writer_.joinable()) writer_.join();
-  }
-
-  Status start() {
-    const int descriptor = ::open(path_.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-    if (descriptor < 0) return Error{ErrorCode::kIo, fmt::format("the ledger {}: {}", path_, std::strerror(errno))};
-    ::close(descriptor);
-    if (options_.role == LedgerRole::kServes) R1_TRY_STATUS(lock_.take(path_ + "-serving"));
-    R1_TRY(connection_, Connection::open(path_, options_));
-    writer_ = std::thread([this] { write_until_closed(); });
-    if (options_.role == LedgerRole::kServes) {
-      R1_TRY([[maybe_unused]] const std::int64_t n_voided, void_abandoned());
-    }
-    return {};
-  }
-
-  void submit(Change change, Done done) override {
-    Item item{std::move(change), std::move(done)};
-    if (queue_.try_push(std::move(item))) return;
-    const Error full{ErrorCode::kOutOfResource,
-                     fmt::format("the ledger's queue of {} changes is full", kQueueCapacity)};
-    item.done(full);  // NOLINT(bugprone-use-after-move): what is refused is left untouched
-  }
-
-  // On a connection of its own, so that the writer goes on.
-  Result<StoredSums> read(FunctionRef<Status(const Entry&)> each) override {
-    R1_TRY(const auto reader, Connection::open(path_, {.vfs = options_.vfs}));
-    R1_TRY_STATUS(reader->run("BEGIN"));
-    R1_TRY_STATUS(reader->each_entry_after(0, each));
-    return reader->sums();
-  }
-
-  Status check_storage() override {
-    R1_TRY(const auto reader, Connection::open(path_, {.vfs = options_.vfs}));
-    return reader->integrity_check();
-  }
-
- private:
-  struct Item {
-    Change change;
-    Done done;
-  };
-  using Outcome = Result<std::optional<Entry>>;
-
-  void write_until_closed() {
-    while (std::optional<Item> first = queue_.pop()) {
-      std::vector<Item> batch;
-      batch.push_back(*std::move(first));
-      while (batch.size() < kMaxBatch) {
-        std::optional<Item> next = queue_.try_pop();
-        if (!next) break;
-        batch.push_back(*std::move(next));
-      }
-      commit(batch);
-    }
-  }
-
-  void commit(const std::vector<Item>& batch) {
-    std::vector<Outcome> outcomes;
-    const Status written = write(batch, outcomes);
-    if (!written.ok()) {
-      connection_->roll_back();
-      state_ = {};  // read again from the file by the next batch
-    }
-    for (std::size_t i = 0; i < batch.size(); ++i) batch[i].done(written.ok() ? outcomes[i] : Outcome(written.error()));
-  }
-
-  Status write(const std::vector<Item>& batch, std::vector<Outcome>& outcomes) {
-    R1_TRY_STATUS(connection_->run("BEGIN IMMEDIATE"));
-    R1_TRY_STATUS(connection_->each_entry_after(state_.n_entries(), [&](const Entry& entry) -> Status {
-      R1_TRY_STATUS(state_.follows(entry));
-      return state_.apply(entry);
-    }));
-    const std::int64_t n_before = state_.n_entries();
-    std::set<std::int64_t> touched;
-    const std::int64_t now = now_unix_ms();
-    for (const Item& item : batch) {
-      outcomes.push_back(apply(item.change, now));
-      if (!outcomes.back().ok() || !outcomes.back().value()) continue;
-      const Entry& entry = **outcomes.back();
-      R1_TRY_STATUS(connection_->append(entry));
-      touched.insert(entry.kind == EntryKind::kAccount ? entry.seq : entry.account_id);
-    }
-    for (const std::int64_t id : touched) {
-      const auto account = state_.accounts().find(id);  // 0: a price, a limit
-      if (account != state_.accounts().end()) R1_TRY_STATUS(connection_->store_balance(account->second));
-    }
-    if (state_.n_entries() > n_before) R1_TRY_STATUS(connection_->store_head(state_));
-    return connection_->run("COMMIT");
-  }
-
-  Outcome apply(const Change& change, std::int64_t now) {
-    R1_TRY(std::optional<Entry> entry, change(state_, now));
-    if (!entry) return entry;
-    entry->seq = state_.n_entries() + 1;
-    entry->unix_ms = now;
-    entry->hash = hash_of(*entry, state_.head());
-    R1_TRY_STATUS(state_.apply(*entry));
-    return entry;
-  }
-
-  const std::string path_;
-  const SqliteLedgerOptions options_;
-  ServingLock lock_;
-  std::unique_ptr<Connection> connection_;  // of the writer, once it runs
-  LedgerState state_;                       // of the writer
-  BoundedQueue<Item> queue_{kQueueCapacity};
-  std::thread writer_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Ledger>> open_sqlite_ledger(const std::string& path, const SqliteLedgerOptions& options) {
-  auto ledger = std::make_unique<SqliteLedger>(path, options);
-  R1_TRY_STATUS(ledger->start());
-  return std::unique_ptr<Ledger>(std::move(ledger));
+  const int descriptor = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+  if (descriptor < 0) return Error{ErrorCode::kIo, fmt::format("the ledger {}: {}", path, std::strerror(errno))};
+  ::close(descriptor);  // before SQLite opens it: closing it later would take away SQLite's locks
+  const auto open_store = [path, options](LedgerRole role) -> Result<std::unique_ptr<LedgerStore>> {
+    R1_TRY(std::unique_ptr<SqliteStore> store, SqliteStore::open(path, options, role));
+    return std::unique_ptr<LedgerStore>(std::move(store));
+  };
+  return open_stored_ledger(open_store, {.role = options.role, .snapshot_every = options.snapshot_every});
 }
 
 }  // namespace r1

@@ -306,7 +306,7 @@ TEST(SqliteLedger, RefusesWhatIsNoLedgerAndWhatIsNewer) {
   EXPECT_FALSE(open_sqlite_ledger("/no/such/folder/ledger.db").ok());
   const std::string path = folder.path_of("ledger.db");
   open_or_fail(path).reset();
-  sql(path, "PRAGMA user_version = 2");
+  sql(path, "PRAGMA user_version = 3");
   EXPECT_EQ(open_sqlite_ledger(path).error().code, ErrorCode::kUnsupported);
 }
 

@@ -31,6 +31,7 @@ class BreakableLedger final : public Ledger {
   }
   Result<StoredSums> read(FunctionRef<Status(const Entry&)> each) override { return inner_->read(each); }
   Status check_storage() override { return inner_->check_storage(); }
+  Result<std::optional<LedgerSnapshot>> read_snapshot() override { return inner_->read_snapshot(); }
 
   std::atomic<bool> is_broken = false;
 

@@ -1,0 +1,128 @@
+// postgres_cluster_for_tests.h: a real PostgreSQL server of a test program's own: in a temporary folder, on a socket in
+// it and no port, as a user who is not root, and gone with the program. Nothing else on the machine is touched.
+#pragma once
+
+#include <pwd.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/temp_folder_for_tests.h"
+
+namespace r1 {
+
+class PostgresCluster {
+ public:
+  // Of this program, running.
+  static PostgresCluster& instance() {
+    static PostgresCluster cluster;
+    return cluster;
+  }
+
+  // The URL of a new, empty database.
+  std::string new_database() {
+    const std::string name = "test_" + std::to_string(++n_databases_);
+    EXPECT_EQ(run({binary("createdb"), "-h", folder_.path(), "-U", "r1", name}), 0);
+    return url_of(name);
+  }
+  std::string url_of(const std::string& name) const { return "postgresql://r1@/" + name + "?host=" + folder_.path(); }
+
+  // Ends it and all its backends at once, as a crash of the machine would but for what the system has in memory.
+  void kill_server() {
+    ASSERT_GT(server_, 0);
+    // The backends are children that end when they notice; the next server waits for that.
+    ::kill(server_, SIGKILL);
+    int status = 0;
+    ::waitpid(server_, &status, 0);
+    server_ = 0;
+  }
+
+  void start() {
+    if (server_ > 0 || !is_made_) return;
+    server_ = spawn({binary("postgres"), "-D", data_, "-k", folder_.path(), "-h", "", "-c", "max_connections=50"});
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (run({binary("pg_isready"), "-q", "-h", folder_.path(), "-U", "r1"}) != 0) {
+      if (::waitpid(server_, nullptr, WNOHANG) == server_) {  // backends of the one before were still there
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        server_ = 0;
+        return start();
+      }
+      ASSERT_LT(std::chrono::steady_clock::now(), give_up) << "the server of the tests does not start";
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  }
+
+  PostgresCluster(const PostgresCluster&) = delete;
+  PostgresCluster& operator=(const PostgresCluster&) = delete;
+
+ private:
+  PostgresCluster() {
+    if (binaries_.empty()) {
+      ADD_FAILURE() << "no /usr/lib/postgresql/*/bin/initdb: tools/setup.sh installs PostgreSQL";
+      return;
+    }
+    if (::geteuid() == 0) {
+      const passwd* user = ::getpwnam("postgres");
+      if (user == nullptr) user = ::getpwnam("nobody");
+      uid_ = user->pw_uid, gid_ = user->pw_gid;
+      EXPECT_EQ(::chown(folder_.path().c_str(), uid_, gid_), 0);
+    }
+    is_made_ = run({binary("initdb"), "-D", data_, "-U", "r1", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"}) == 0;
+    EXPECT_TRUE(is_made_);
+    start();
+  }
+  ~PostgresCluster() {
+    if (server_ <= 0) return;
+    ::kill(server_, SIGINT);  // a fast shutdown
+    ::waitpid(server_, nullptr, 0);
+  }
+
+  static std::string find_binaries() {
+    std::vector<std::string> found;
+    std::error_code none;
+    for (const auto& version : std::filesystem::directory_iterator("/usr/lib/postgresql", none)) {
+      if (std::filesystem::exists(version.path() / "bin/initdb")) found.push_back(version.path() / "bin/");
+    }
+    return found.empty() ? "" : *std::max_element(found.begin(), found.end());
+  }
+  std::string binary(const std::string& name) const { return binaries_ + name; }
+
+  pid_t spawn(const std::vector<std::string>& command) const {
+    std::vector<char*> words;
+    for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
+    words.push_back(nullptr);
+    const std::string log = folder_.path_of("log");
+    const pid_t child = ::fork();
+    if (child != 0) return child;
+    if (uid_ != 0 && (::setgid(gid_) != 0 || ::setuid(uid_) != 0)) ::_exit(126);
+    ::prctl(PR_SET_PDEATHSIG, SIGINT);
+    if (::freopen(log.c_str(), "a", stdout) == nullptr || ::freopen(log.c_str(), "a", stderr) == nullptr) ::_exit(125);
+    ::execv(words[0], words.data());
+    ::_exit(127);
+  }
+  int run(const std::vector<std::string>& command) const {
+    int status = 0;
+    ::waitpid(spawn(command), &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+
+  TempFolder folder_;
+  const std::string data_ = folder_.path_of("data"), binaries_ = find_binaries();
+  uid_t uid_ = 0;
+  gid_t gid_ = 0;
+  bool is_made_ = false;
+  pid_t server_ = 0;
+  int n_databases_ = 0;
+};
+
+}  // namespace r1
