@@ -196,6 +196,19 @@ TEST_F(AccountsTest, OnlyAGoodKeyIsLetIn) {
   EXPECT_EQ(get("", "/health").status, 200);
 }
 
+TEST_F(AccountsTest, AKeySeesTheModelsThatItIsFor) {
+  const NewKey all = make_key(), one = make_key({.models = {"r1", "elsewhere"}}),
+               none = make_key({.models = {"other"}});
+  const auto listed = [&](const NewKey& key) { return get(key.secret, "/v1/models").body_json()["data"].size(); };
+  EXPECT_EQ(listed(all), 1U);
+  EXPECT_EQ(listed(one), 1U);
+  EXPECT_EQ(listed(none), 0U);
+  EXPECT_EQ(get(one.secret, "/models/r1").status, 200);
+  EXPECT_EQ(get(none.secret, "/models/r1").status, 404);
+  ASSERT_TRUE(ledger->limit_key(none.id, {}).ok());
+  EXPECT_EQ(listed(none), 1U) << "from the next request on";
+}
+
 TEST_F(AccountsTest, WhereNoKeyIsNeededNobodyIsNotCharged) {
   start(KeyRule::kOptional);
   const NewKey key = make_key();

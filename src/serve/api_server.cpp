@@ -117,6 +117,12 @@ HttpResponse loading() {
   return response;
 }
 
+// Its key is for all models, or for this one; nobody's may use all as well.
+bool may_use(const Caller& caller, const ServedModel& model) {
+  return caller.models.empty() ||
+         std::find(caller.models.begin(), caller.models.end(), model.name) != caller.models.end();
+}
+
 OrderedJson model_json(const ServedModel& model, std::int64_t created_s) {
   return {{"id", model.name},
           {"object", "model"},
@@ -347,16 +353,18 @@ HttpReply ApiServer::generate(const Job& job, std::shared_ptr<Meter> meter) {
   return std::make_unique<WholeAnswer>(std::move(*generation), std::move(wire), request);
 }
 
-HttpReply ApiServer::get_models(const Call& /*call*/) {
+HttpReply ApiServer::get_models(const Call& call) {
   OrderedJson list = OrderedJson::array();
-  for (const ServedModel& model : served()) list.push_back(model_json(model, started_s_));
+  for (const ServedModel& model : served()) {
+    if (may_use(call.caller, model)) list.push_back(model_json(model, started_s_));
+  }
   return json_response({{"object", "list"}, {"data", list}});
 }
 
 HttpReply ApiServer::get_model(const Call& call) {
   const std::string name = percent_decoded(std::string_view(call.request.path).substr(call.route.size()));
   const ServedModel* model = find_model(name);
-  if (model == nullptr)
+  if (model == nullptr || !may_use(call.caller, *model))
     return error_response(404, fmt::format("there is no model '{}' here", name), "", "model_not_found");
   return json_response(model_json(*model, started_s_));
 }
