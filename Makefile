@@ -2,7 +2,7 @@
 BUILD_JOBS ?= $(shell nproc)
 T ?= *
 
-.PHONY: dev release run test check format asan tsan fuzz bench roofline schemathesis arm64 portable setup clean
+.PHONY: dev release run test soak check format asan tsan fuzz bench roofline schemathesis arm64 portable setup clean
 
 dev: setup
 	@tools/build.sh dev
@@ -16,6 +16,9 @@ run: setup
 
 test: release
 	@tools/test.sh release '$(T)'
+
+soak: release
+	@tools/soak.sh '$(T)'
 
 check: setup
 	@tools/check.sh

@@ -31,7 +31,8 @@ Status verify(const Arguments& arguments) {
     fmt::print("{}\n", OrderedJson({{"entries", report.n_entries},
                                     {"accounts", report.n_accounts},
                                     {"open_holds", report.n_open_holds},
-                                    {"head", report.head}})
+                                    {"head", report.head},
+                                    {"snapshot", report.snapshot_seq}})
                            .dump());
     return {};
   }

@@ -194,7 +194,8 @@ void add_serve(CLI::App& app, Action& action) {
   command->add_flag("--log-requests", options->http.logs_requests, "log each request in the text format too");
   command->add_option(
       "--ledger", options->ledger,
-      "keys and accounts (docs/ledger.md; default where keys are required: ledger.db beside the model store)");
+      "keys and accounts: a file, or postgresql://HOST/DATABASE (docs/ledger.md; default where keys are required: "
+      "ledger.db beside the model store)");
   command->add_flag("--require-keys", options->require_keys, "no request without an API key, on this machine either");
   command->add_flag("--insecure-no-auth", options->insecure, "listen also where others can reach it, without keys");
   command->add_option("--allow-host", options->access.hosts, "a host name under which the server may be addressed")

@@ -9,6 +9,8 @@
 
 #include "apps/store.h"
 #include "base/file.h"
+#include "ledger/postgres_ledger.h"
+#include "ledger/sqlite_ledger.h"
 
 namespace r1 {
 namespace {
@@ -21,11 +23,13 @@ Result<std::string> place_of(const std::string& path) {
 
 }  // namespace
 
-void add_ledger_option(CLI::App& command, std::string& path) {
-  command.add_option("--ledger", path, "the ledger's file (default: ledger.db beside the model store)");
+void add_ledger_option(CLI::App& command, std::string& place) {
+  command.add_option("--ledger", place,
+                     "the ledger: a file (default: ledger.db beside the model store), or postgresql://HOST/DATABASE");
 }
 
 Result<std::unique_ptr<Ledger>> open_ledger(const std::string& path) {
+  if (is_postgres_url(path)) return open_postgres_ledger(path);
   R1_TRY(const std::string place, place_of(path));
   if (path.empty()) {
     std::error_code failed;  // a folder that can't be made is reported by opening the file
@@ -35,6 +39,7 @@ Result<std::unique_ptr<Ledger>> open_ledger(const std::string& path) {
 }
 
 Result<std::unique_ptr<Ledger>> open_existing_ledger(const std::string& path, LedgerRole role) {
+  if (is_postgres_url(path)) return open_postgres_ledger(path, {.role = role, .missing = MissingLedger::kRefuse});
   R1_TRY(const std::string place, place_of(path));
   std::error_code failed;
   if (const auto size = std::filesystem::file_size(place, failed); !failed && size == 0) {

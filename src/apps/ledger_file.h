@@ -1,4 +1,5 @@
-// ledger_file.h: the ledger of this machine: ledger.db beside the model store, or the file that --ledger names.
+// ledger_file.h: which ledger: ledger.db beside the model store, or what --ledger names: a file, or a PostgreSQL
+// database.
 #pragma once
 
 #include <memory>
@@ -6,7 +7,7 @@
 
 #include "base/result.h"
 #include "ledger/ledger.h"
-#include "ledger/sqlite_ledger.h"
+#include "ledger/ledger_store.h"
 
 namespace CLI {
 class App;
@@ -14,9 +15,10 @@ class App;
 
 namespace r1 {
 
-void add_ledger_option(CLI::App& command, std::string& path);
+void add_ledger_option(CLI::App& command, std::string& place);
 
-Result<std::unique_ptr<Ledger>> open_ledger(const std::string& path);  // makes it when there is none
-Result<std::unique_ptr<Ledger>> open_existing_ledger(const std::string& path, LedgerRole = LedgerRole::kAdministers);
+// `place`: a file, or postgresql://…
+Result<std::unique_ptr<Ledger>> open_ledger(const std::string& place);  // makes it when there is none
+Result<std::unique_ptr<Ledger>> open_existing_ledger(const std::string& place, LedgerRole = LedgerRole::kAdministers);
 
 }  // namespace r1

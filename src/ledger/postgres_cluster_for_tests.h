@@ -2,6 +2,7 @@
 // it and no port, as a user who is not root, and gone with the program. Nothing else on the machine is touched.
 #pragma once
 
+#include <fcntl.h>
 #include <pwd.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -29,9 +30,11 @@ class PostgresCluster {
     return cluster;
   }
 
-  // The URL of a new, empty database.
+  // The URL of a new, empty database. The one before is gone: after a crash, the server flushes each file of each.
   std::string new_database() {
-    const std::string name = "test_" + std::to_string(++n_databases_);
+    start();
+    if (n_databases_ > 0) run({binary("dropdb"), "-f", "-h", folder_.path(), "-U", "r1", name_of(n_databases_)});
+    const std::string name = name_of(++n_databases_);
     EXPECT_EQ(run({binary("createdb"), "-h", folder_.path(), "-U", "r1", name}), 0);
     return url_of(name);
   }
@@ -87,6 +90,16 @@ class PostgresCluster {
     ::waitpid(server_, nullptr, 0);
   }
 
+  static std::string name_of(int database) { return "test_" + std::to_string(database); }
+
+  // In memory, where there is such a folder: what is tested is what processes do.
+  static std::filesystem::path parent() {
+    std::error_code none;
+    const std::filesystem::path memory = "/dev/shm";
+    const bool has_room = std::filesystem::space(memory, none).available >= std::uintmax_t{1} << 30 && !none;
+    return has_room ? memory : std::filesystem::temp_directory_path();
+  }
+
   static std::string find_binaries() {
     std::vector<std::string> found;
     std::error_code none;
@@ -106,7 +119,8 @@ class PostgresCluster {
     if (child != 0) return child;
     if (uid_ != 0 && (::setgid(gid_) != 0 || ::setuid(uid_) != 0)) ::_exit(126);
     ::prctl(PR_SET_PDEATHSIG, SIGINT);
-    if (::freopen(log.c_str(), "a", stdout) == nullptr || ::freopen(log.c_str(), "a", stderr) == nullptr) ::_exit(125);
+    const int output = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (output < 0 || ::dup2(output, STDOUT_FILENO) < 0 || ::dup2(output, STDERR_FILENO) < 0) ::_exit(125);
     ::execv(words[0], words.data());
     ::_exit(127);
   }
@@ -116,7 +130,7 @@ class PostgresCluster {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
 
-  TempFolder folder_;
+  TempFolder folder_{parent()};
   const std::string data_ = folder_.path_of("data"), binaries_ = find_binaries();
   uid_t uid_ = 0;
   gid_t gid_ = 0;

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "ledger/postgres_schema.h"
 #include "ledger/stored_ledger.h"
 
 namespace r1 {
@@ -21,40 +22,6 @@ constexpr std::chrono::milliseconds kReconnectPause{250};  // between two tries:
 
 // Of this program in a database: "r1ledger", and the same with its last letter changed.
 constexpr std::int64_t kWriterLock = 0x72316c6564676572, kServingLock = 0x72316c6564676573;
-
-constexpr const char* kSchema = R"(CREATE SCHEMA IF NOT EXISTS r1_ledger;
-CREATE TABLE r1_ledger.entries (
-  seq bigint PRIMARY KEY, unix_ms bigint NOT NULL, kind text NOT NULL,
-  account_id bigint NOT NULL, key_id bigint NOT NULL, hold_id bigint NOT NULL,
-  amount_nanousd bigint NOT NULL, o1_nanousd bigint NOT NULL,
-  prompt_tokens bigint NOT NULL, cached_tokens bigint NOT NULL, completion_tokens bigint NOT NULL,
-  input_nanousd bigint NOT NULL, cached_nanousd bigint NOT NULL, output_nanousd bigint NOT NULL,
-  model text NOT NULL, request text NOT NULL, detail text NOT NULL, hash text NOT NULL);
-CREATE TABLE r1_ledger.balances (
-  account_id bigint PRIMARY KEY, balance_nanousd bigint NOT NULL, held_nanousd bigint NOT NULL);
-CREATE TABLE r1_ledger.head (one int PRIMARY KEY CHECK (one = 1), seq bigint NOT NULL, hash text NOT NULL);
-INSERT INTO r1_ledger.head VALUES (1, 0, '');
-CREATE TABLE r1_ledger.snapshot (
-  one int PRIMARY KEY CHECK (one = 1), seq bigint NOT NULL, hash text NOT NULL, state text NOT NULL,
-  sha256 text NOT NULL);
-CREATE FUNCTION r1_ledger.refuse() RETURNS trigger LANGUAGE plpgsql AS
-  $$ BEGIN RAISE EXCEPTION 'entries are only appended'; END $$;
-CREATE TRIGGER entries_stay BEFORE UPDATE OR DELETE ON r1_ledger.entries
-  FOR EACH ROW EXECUTE FUNCTION r1_ledger.refuse();
-CREATE TRIGGER entries_remain BEFORE TRUNCATE ON r1_ledger.entries
-  FOR EACH STATEMENT EXECUTE FUNCTION r1_ledger.refuse();
-CREATE TABLE r1_ledger.schema_version (version int PRIMARY KEY);
-INSERT INTO r1_ledger.schema_version VALUES (1);
-)";
-
-// A server that does not hear from us must end what we had begun, or its locks would outlive us; and so for the wait
-// for another writer. synchronous_commit is raised where it would not wait for the disk.
-constexpr const char* kSession = R"(SET lock_timeout = 10000; SET statement_timeout = 0; SET search_path = pg_catalog;
-SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
-SET tcp_user_timeout = 20000; SET idle_in_transaction_session_timeout = 60000; SET idle_session_timeout = 0;
-SELECT set_config('synchronous_commit', 'on', false)
-  WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write');
-)";
 
 struct Close {
   void operator()(PGconn* connection) const { PQfinish(connection); }
@@ -138,9 +105,9 @@ class PostgresStore final : public LedgerStore {
     if (PQstatus(connection_.get()) != CONNECTION_OK) return failure("connecting");
     PQsetNoticeProcessor(
         connection_.get(), [](void*, const char*) {}, nullptr);
-    R1_TRY_STATUS(run(kSession));
+    R1_TRY_STATUS(run(kPostgresSession));
     R1_TRY_STATUS(check_server());
-    R1_TRY_STATUS(make_schema());
+    R1_TRY_STATUS(find_or_make_schema());
     if (options_.role == LedgerRole::kServes) R1_TRY_STATUS(lock_to_serve());
     is_ready_ = true;
     return {};
@@ -172,10 +139,7 @@ class PostgresStore final : public LedgerStore {
   }
 
   void roll_back() override {
-    if (is_connected() && PQtransactionStatus(connection_.get()) != PQTRANS_IDLE) {
-      const Status rolled_back = run("ROLLBACK");
-      if (!rolled_back.ok()) is_ready_ = false;
-    }
+    if (is_connected()) roll_back_if_any();
   }
 
   Status write(std::span<const Entry> entries, std::span<const StoredBalance> balances) override {
@@ -252,6 +216,12 @@ class PostgresStore final : public LedgerStore {
 
  private:
   bool is_connected() const { return is_ready_ && PQstatus(connection_.get()) == CONNECTION_OK; }
+
+  void roll_back_if_any() {
+    if (PQtransactionStatus(connection_.get()) == PQTRANS_IDLE) return;
+    const Status rolled_back = run("ROLLBACK");
+    if (!rolled_back.ok()) is_ready_ = false;
+  }
 
   // Once ready, a connection that can't be made again is a matter of time: never an error of another kind.
   Status reconnect() {
@@ -341,24 +311,16 @@ class PostgresStore final : public LedgerStore {
                  fmt::format("the ledger {}: the server is a replica, which takes no writes", name_)};
   }
 
-  // Two programs may open a new database at once: the second finds the first's tables.
-  Status make_schema() {
-    const Status made = [&]() -> Status {
-      R1_TRY_STATUS(
-          run(fmt::format("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({})", kWriterLock)));
-      R1_TRY_STATUS(make_schema_inside());
-      return run("COMMIT");
-    }();
-    if (!made.ok()) run("ROLLBACK").ok();
-    return made;
-  }
-
-  Status make_schema_inside() {
-    R1_TRY(const Rows is_there, ask("SELECT to_regclass('r1_ledger.schema_version') IS NOT NULL"));
-    if (text_at(is_there, 0, 0) == "f") {
-      if (options_.missing == MissingLedger::kCreate) return run(kSchema);
+  Status find_or_make_schema() {
+    R1_TRY(const bool is_there, has_schema());
+    if (!is_there && options_.missing == MissingLedger::kRefuse) {
       return Error{ErrorCode::kNotFound,
                    fmt::format("there is no ledger in {} yet; `r1 keys create NAME` begins one", name_)};
+    }
+    if (!is_there) {
+      const Status made = make_schema();
+      if (!made.ok()) roll_back_if_any();
+      if (!made.ok()) return made;
     }
     R1_TRY(const Rows rows, ask("SELECT max(version) FROM r1_ledger.schema_version"));
     const std::int64_t version = number_at(rows, 0, 0);
@@ -367,12 +329,26 @@ class PostgresStore final : public LedgerStore {
                                                       name_, version, kSchemaVersion)};
   }
 
+  Result<bool> has_schema() {
+    R1_TRY(const Rows rows, ask("SELECT to_regclass('r1_ledger.schema_version') IS NOT NULL"));
+    return text_at(rows, 0, 0) == "t";
+  }
+
+  // Two programs may open a new database at once: the second finds the first's tables.
+  Status make_schema() {
+    R1_TRY_STATUS(
+        run(fmt::format("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({})", kWriterLock)));
+    R1_TRY(const bool is_there, has_schema());
+    if (!is_there) R1_TRY_STATUS(run(kPostgresSchema));
+    return run("COMMIT");
+  }
+
   // Waits a little: a server that was killed is let go of when the database notices.
   Status lock_to_serve() {
     const Status locked =
         run(fmt::format("BEGIN; SET LOCAL lock_timeout = 3000; SELECT pg_advisory_lock({}); COMMIT", kServingLock));
     if (locked.ok()) return {};
-    run("ROLLBACK").ok();
+    roll_back_if_any();
     R1_TRY(const Rows holder,
            ask(fmt::format("SELECT a.pid, coalesce(host(a.client_addr), 'this machine'), a.backend_start::timestamp(0) "
                            "FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = 'advisory' AND "

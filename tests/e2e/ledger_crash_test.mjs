@@ -1,12 +1,14 @@
 // ledger_crash_test.mjs: `kill -9` of `r1 serve` during 64 parallel streams, again and again on one ledger. Afterwards
 // nothing is lost and nothing doubled: who has seen the end of an answer was charged for it once, by the usage in it, and
-// every other reservation was settled or voided once. R1_SERVE_KILLS=1000 for many more kills than the usual five.
+// every other reservation was settled or voided once. The same for a ledger in PostgreSQL, and there again with the
+// database killed in place of the server. R1_SERVE_KILLS=1000 for many more kills than the usual five.
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import http from "node:http";
 import path from "node:path";
 import { test } from "node:test";
 
+import { postgresServer } from "./postgres.mjs";
 import { entriesOf, makeKey, r1, serve, sleep, temporaryFolder } from "./served.mjs";
 
 const kKills = Number(process.env.R1_SERVE_KILLS ?? 5);
@@ -15,7 +17,6 @@ const kAccounts = 4;
 const kCredit = 1000;  // dollars
 
 const folder = temporaryFolder();
-const ledger = path.join(folder, "ledger.db");
 const script = path.join(folder, "script.json");
 writeFileSync(script, JSON.stringify({
   model: "r1", parallel: kStreams, answers: [
@@ -40,32 +41,33 @@ function post(url, headers, body) {
   });
 }
 
-// The usage that the client was told, or null when it has not seen the end.
+// The usage that the client was told, or null when it has not seen the end. 503: the ledger can't be reached.
 async function stream(url, key, request) {
   const headers = { Authorization: `Bearer ${key}`, "Idempotency-Key": request };
   const body = { stream: true, max_tokens: 200, messages: [{ role: "user", content: "Hello there" }] };
   const answer = await post(url, headers, JSON.stringify(body));
   if (answer === null) return null;
+  if (answer.status === 503) return null;
   assert.equal(answer.status, 200, `request ${request}: ${answer.status}`);
   if (!answer.text.endsWith("data: [DONE]\n\n")) return null;
   const events = answer.text.split("\n\n").filter((event) => event.startsWith("data: {"));
   return JSON.parse(events.at(-1).slice(6)).usage;
 }
 
-// Requests in kStreams lanes until the server is gone; what was answered to its end goes into `told`.
-async function load(server, keys, round, told) {
+// Requests in kStreams lanes until `kill` has killed what it kills; what was answered to its end goes into `told`.
+async function load(server, keys, round, told, kill) {
   let stopped = false;
   const lane = async (number) => {
     for (let turn = 0; !stopped; ++turn) {
       const request = `${round}-${number}-${turn}`;
       const usage = await stream(server.url, keys[number % keys.length], request);
       if (usage) told.set(request, usage);
+      if (usage === null) await sleep(5);
     }
   };
   const lanes = Promise.all(Array.from({ length: kStreams }, (_, number) => lane(number)));
   await sleep(30 + ((round * 7919) % 400));  // another moment in every round
-  stopped = true;
-  await server.kill();
+  await kill(() => (stopped = true));
   await lanes;
 }
 
@@ -90,18 +92,12 @@ function sumsOf(entries) {
   return { accounts, open };
 }
 
-test(`${kKills} kills during ${kStreams} streams lose nothing and double nothing`, async () => {
-  const keys = Array.from({ length: kAccounts }, (_, i) =>
-    makeKey(ledger, `key ${i}`, "--account", `account ${i}`, "--credit", String(kCredit)).key);
-  const told = new Map();
-  const start = () => serve("--engine", `script:${script}`, "--ledger", ledger, "--require-keys");
-  for (let round = 0; round < kKills; ++round) {
-    await load(await start(), keys, round, told);
-    if (round % 20 === 0) r1("ledger", "verify", "--ledger", ledger);  // walks all entries: not after each of 1,000
-  }
-  const last = await start();  // voids what the last kill left
-  await last.stop();
+const makeKeys = (ledger) => Array.from({ length: kAccounts }, (_, i) =>
+  makeKey(ledger, `key ${i}`, "--account", `account ${i}`, "--credit", String(kCredit)).key);
+const start = (ledger) => serve("--engine", `script:${script}`, "--ledger", ledger, "--require-keys");
 
+// Entries against what clients were told. Every hold must have been closed.
+function compare(ledger, told) {
   const entries = entriesOf(ledger);
   const { accounts, open } = sumsOf(entries);
   assert.equal(open.size, 0, "every hold was closed");
@@ -121,8 +117,52 @@ test(`${kKills} kills during ${kStreams} streams lose nothing and double nothing
     assert.equal(shown.balance_nanousd, accounts.get(shown.id).balance, shown.account);
     assert.equal(shown.held_nanousd, 0);
   }
-  const voids = entries.filter(({ kind, detail }) => kind === "void" && detail.startsWith("abandoned"));
-  assert.ok(told.size > 0 && voids.length > 0, `${told.size} answers were complete, ${voids.length} cut off by a kill`);
   assert.match(r1("ledger", "verify", "--ledger", ledger), / 0 holds are open/);
-  console.log(`# ${entries.length} entries, ${told.size} answers complete, ${settled.size} settled, ${voids.length} abandoned`);
+  const voids = entries.filter(({ kind }) => kind === "void");
+  console.log(`# ${entries.length} entries, ${told.size} answers complete, ${settled.size} settled, ${voids.length} voided`);
+  return voids;
+}
+
+async function killServers(ledger) {
+  const keys = makeKeys(ledger), told = new Map();
+  for (let round = 0; round < kKills; ++round) {
+    const server = await start(ledger);
+    await load(server, keys, round, told, (stop) => {
+      stop();
+      return server.kill();
+    });
+    if (round % 20 === 0) r1("ledger", "verify", "--ledger", ledger);  // walks all entries: not after each of 1,000
+  }
+  await (await start(ledger)).stop();  // voids what the last kill left
+  const abandoned = compare(ledger, told).filter(({ detail }) => detail.startsWith("abandoned"));
+  assert.ok(told.size > 0 && abandoned.length > 0, `${told.size} answers were complete, ${abandoned.length} cut off by a kill`);
+}
+
+test(`${kKills} kills during ${kStreams} streams lose nothing and double nothing`, () => killServers(path.join(folder, "ledger.db")));
+
+test(`${kKills} kills during ${kStreams} streams, with the ledger in PostgreSQL`, async () => {
+  await killServers((await postgresServer()).url);
+});
+
+test(`${kKills} kills of PostgreSQL during ${kStreams} streams: 503 until it is back, nothing lost, nothing doubled`, async () => {
+  const postgres = await postgresServer();
+  const keys = makeKeys(postgres.url), told = new Map();
+  const server = await start(postgres.url);
+  for (let round = 0; round < kKills; ++round) {
+    const n_before = told.size;
+    await load(server, keys, round, told, async (stop) => {
+      await postgres.kill();
+      const refused = await post(server.url, { Authorization: `Bearer ${keys[0]}` }, '{"messages": [{"role": "user", "content": "x"}]}');
+      assert.equal(refused.status, 503, refused.text);
+      assert.ok(!refused.text.includes(folder), "where the ledger is, is nobody's business");
+      await postgres.start();
+      const n_killed = told.size;
+      while (told.size < n_killed + kStreams) await sleep(10);
+      stop();
+    });
+    assert.ok(told.size > n_before);
+  }
+  await server.stop();
+  await (await start(postgres.url)).stop();
+  compare(postgres.url, told);
 });

@@ -13,8 +13,8 @@ export const toolsScript = path.join(here, "scripts/tools.json");
 export const hasNpm = (name) => existsSync(path.join(here, "../node_modules", name, "package.json"));
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-export function temporaryFolder() {
-  const folder = mkdtempSync(path.join(tmpdir(), "r1_e2e_"));
+export function temporaryFolder(parent = tmpdir()) {
+  const folder = mkdtempSync(path.join(parent, "r1_e2e_"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }

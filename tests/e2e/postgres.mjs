@@ -1,0 +1,53 @@
+// postgres.mjs: for the tests here: a real PostgreSQL server of their own, in a temporary folder, on a socket in it, as a
+// user who is not root. Ends with the test.
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { chownSync, existsSync, readdirSync } from "node:fs";
+import path from "node:path";
+
+import { sleep, temporaryFolder } from "./served.mjs";
+
+const kVersions = "/usr/lib/postgresql";
+
+function binaries() {
+  const versions = existsSync(kVersions) ? readdirSync(kVersions) : [];
+  const found = versions.map((version) => path.join(kVersions, version, "bin")).filter((bin) => existsSync(path.join(bin, "initdb")));
+  if (found.length === 0) throw new Error(`no ${kVersions}/*/bin/initdb: tools/setup.sh installs PostgreSQL`);
+  return found.sort().at(-1);
+}
+
+// {url, kill(), start()}: the URL of an empty database; the server killed with its connections, and started again.
+export async function postgresServer() {
+  const inMemory = existsSync("/dev/shm");  // after a crash, the server flushes each of its files
+  const bin = binaries(), folder = temporaryFolder(inMemory ? "/dev/shm" : undefined), data = path.join(folder, "data");
+  const own = {};
+  if (process.getuid() === 0) {
+    const id = (flag) => Number(execFileSync("id", [flag, "postgres"], { encoding: "utf8" }));
+    [own.uid, own.gid] = [id("-u"), id("-g")];
+    chownSync(folder, own.uid, own.gid);
+  }
+  const run = (name, ...args) => spawnSync(path.join(bin, name), args, { ...own, cwd: folder, encoding: "utf8" });
+  const made = run("initdb", "-D", data, "-U", "r1", "-A", "trust", "-E", "UTF8", "--locale=C", "-N");
+  if (made.status !== 0) throw new Error(`initdb: ${made.stderr}`);
+  let child;
+  async function start() {
+    for (let n_tries = 0; n_tries < 200; ++n_tries) {
+      if (!child || child.exitCode !== null || child.signalCode !== null)
+        child = spawn(path.join(bin, "postgres"), ["-D", data, "-k", folder, "-h", ""], { ...own, cwd: folder, stdio: "ignore" });
+      await sleep(50);
+      if (run("pg_isready", "-q", "-h", folder, "-U", "r1").status === 0) return;
+    }
+    throw new Error("the PostgreSQL server of the test does not start");
+  }
+  await start();
+  process.on("exit", () => child.kill("SIGQUIT"));
+  if (run("createdb", "-h", folder, "-U", "r1", "ledger").status !== 0) throw new Error("createdb failed");
+  return {
+    url: `postgresql://r1@/ledger?host=${folder}`,
+    start,
+    async kill() {
+      const ended = new Promise((resolve) => child.on("exit", resolve));
+      child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
