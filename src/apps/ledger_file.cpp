@@ -28,27 +28,27 @@ void add_ledger_option(CLI::App& command, std::string& place) {
                      "the ledger: a file (default: ledger.db beside the model store), or postgresql://HOST/DATABASE");
 }
 
-Result<std::unique_ptr<Ledger>> open_ledger(const std::string& path) {
-  if (is_postgres_url(path)) return open_postgres_ledger(path);
-  R1_TRY(const std::string place, place_of(path));
-  if (path.empty()) {
+Result<std::unique_ptr<Ledger>> open_ledger(const std::string& place) {
+  if (is_postgres_url(place)) return open_postgres_ledger(place);
+  R1_TRY(const std::string file, place_of(place));
+  if (place.empty()) {
     std::error_code failed;  // a folder that can't be made is reported by opening the file
-    std::filesystem::create_directories(std::filesystem::path(place).parent_path(), failed);
+    std::filesystem::create_directories(std::filesystem::path(file).parent_path(), failed);
   }
-  return open_sqlite_ledger(place);
+  return open_sqlite_ledger(file);
 }
 
-Result<std::unique_ptr<Ledger>> open_existing_ledger(const std::string& path, LedgerRole role) {
-  if (is_postgres_url(path)) return open_postgres_ledger(path, {.role = role, .missing = MissingLedger::kRefuse});
-  R1_TRY(const std::string place, place_of(path));
+Result<std::unique_ptr<Ledger>> open_existing_ledger(const std::string& place, LedgerRole role) {
+  if (is_postgres_url(place)) return open_postgres_ledger(place, {.role = role, .missing = MissingLedger::kRefuse});
+  R1_TRY(const std::string file, place_of(place));
   std::error_code failed;
-  if (const auto size = std::filesystem::file_size(place, failed); !failed && size == 0) {
+  if (const auto size = std::filesystem::file_size(file, failed); !failed && size == 0) {
     // SQLite would begin a new one in it, which then verifies.
     return Error{ErrorCode::kInvalidInput,
-                 fmt::format("the ledger {} is empty: a ledger has its tables at least", place)};
+                 fmt::format("the ledger {} is empty: a ledger has its tables at least", file)};
   }
-  if (file_exists(place)) return open_sqlite_ledger(place, {.role = role});
-  return Error{ErrorCode::kNotFound, fmt::format("there is no ledger {} yet; `r1 keys create NAME` begins one", place)};
+  if (file_exists(file)) return open_sqlite_ledger(file, {.role = role});
+  return Error{ErrorCode::kNotFound, fmt::format("there is no ledger {} yet; `r1 keys create NAME` begins one", file)};
 }
 
 }  // namespace r1

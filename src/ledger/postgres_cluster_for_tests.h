@@ -52,7 +52,8 @@ class PostgresCluster {
 
   void start() {
     if (server_ > 0 || !is_made_) return;
-    server_ = spawn({binary("postgres"), "-D", data_, "-k", folder_.path(), "-h", "", "-c", "max_connections=50"});
+    server_ = spawn({binary("postgres"), "-D", data_, "-k", folder_.path(), "-h", "", "-c", "max_connections=50", "-c",
+                     "dynamic_shared_memory_type=mmap"});
     const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (run({binary("pg_isready"), "-q", "-h", folder_.path(), "-U", "r1"}) != 0) {
       if (::waitpid(server_, nullptr, WNOHANG) == server_) {  // backends of the one before were still there

@@ -257,6 +257,7 @@ class PostgresStore final : public LedgerStore {
   Result<Rows> ask(const std::string& sql) { return checked(PQexec(connection_.get(), sql.c_str()), sql); }
   Result<Rows> ask(const std::string& sql, const std::vector<std::string>& values) {
     std::vector<const char*> texts;
+    texts.reserve(values.size());
     for (const std::string& value : values) texts.push_back(value.c_str());
     return checked(PQexecParams(connection_.get(), sql.c_str(), static_cast<int>(texts.size()), nullptr, texts.data(),
                                 nullptr, nullptr, 0),
@@ -278,6 +279,7 @@ class PostgresStore final : public LedgerStore {
 
   static std::vector<std::string> take_all(std::vector<ArrayText>& arrays) {
     std::vector<std::string> texts;
+    texts.reserve(arrays.size());
     for (ArrayText& array : arrays) texts.push_back(array.take());
     return texts;
   }
@@ -318,7 +320,7 @@ class PostgresStore final : public LedgerStore {
                    fmt::format("there is no ledger in {} yet; `r1 keys create NAME` begins one", name_)};
     }
     if (!is_there) {
-      const Status made = make_schema();
+      Status made = make_schema();
       if (!made.ok()) roll_back_if_any();
       if (!made.ok()) return made;
     }
@@ -345,7 +347,7 @@ class PostgresStore final : public LedgerStore {
 
   // Waits a little: a server that was killed is let go of when the database notices.
   Status lock_to_serve() {
-    const Status locked =
+    Status locked =
         run(fmt::format("BEGIN; SET LOCAL lock_timeout = 3000; SELECT pg_advisory_lock({}); COMMIT", kServingLock));
     if (locked.ok()) return {};
     roll_back_if_any();

@@ -28,11 +28,13 @@ export async function postgresServer() {
   const run = (name, ...args) => spawnSync(path.join(bin, name), args, { ...own, cwd: folder, encoding: "utf8" });
   const made = run("initdb", "-D", data, "-U", "r1", "-A", "trust", "-E", "UTF8", "--locale=C", "-N");
   if (made.status !== 0) throw new Error(`initdb: ${made.stderr}`);
+  const options = ["-D", data, "-k", folder, "-h", "", "-c", "dynamic_shared_memory_type=mmap"];
   let child;
   async function start() {
     for (let n_tries = 0; n_tries < 200; ++n_tries) {
       if (!child || child.exitCode !== null || child.signalCode !== null)
-        child = spawn(path.join(bin, "postgres"), ["-D", data, "-k", folder, "-h", ""], { ...own, cwd: folder, stdio: "ignore" });
+        child = spawn(path.join(bin, "postgres"), options, { ...own, cwd: folder, stdio: "ignore" });
+      child.unref();  // a test need not wait for it to end
       await sleep(50);
       if (run("pg_isready", "-q", "-h", folder, "-U", "r1").status === 0) return;
     }
@@ -45,6 +47,7 @@ export async function postgresServer() {
     url: `postgresql://r1@/ledger?host=${folder}`,
     start,
     async kill() {
+      child.ref();
       const ended = new Promise((resolve) => child.on("exit", resolve));
       child.kill("SIGKILL");
       await ended;
