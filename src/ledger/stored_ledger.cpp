@@ -34,6 +34,11 @@ Error batch_error(Error error) {
   return error;
 }
 
+// The database could not be asked: that says nothing of what is in it.
+bool is_of_store(const Error& error) {
+  return error.code == ErrorCode::kIo || error.code == ErrorCode::kOutOfResource;
+}
+
 StoredBalance balance_of(const Account& account) { return {account.id, account.balance_nanousd, account.held_nanousd}; }
 
 Status check_balances(const LedgerState& state, const std::vector<StoredBalance>& stored) {
@@ -189,8 +194,8 @@ class StoredLedger final : public Ledger {
     snapshot_seq_ = 0;
     R1_TRY(const std::optional<LedgerSnapshot> snapshot, store_->snapshot());
     if (!snapshot) return read_until(head);
-    const Status begun = begin_from(*snapshot, head);
-    if (begun.ok()) return {};
+    Status begun = begin_from(*snapshot, head);
+    if (begun.ok() || is_of_store(begun.error())) return begun;
     log_warning(fmt::format("the ledger's snapshot is not used, all entries are read: {}", begun.error().message));
     state_ = {};
     return read_until(head);
