@@ -35,9 +35,7 @@ Error batch_error(Error error) {
 }
 
 // The database could not be asked: that says nothing of what is in it.
-bool is_of_store(const Error& error) {
-  return error.code == ErrorCode::kIo || error.code == ErrorCode::kOutOfResource;
-}
+bool is_of_store(const Error& error) { return error.code == ErrorCode::kIo || error.code == ErrorCode::kOutOfResource; }
 
 StoredBalance balance_of(const Account& account) { return {account.id, account.balance_nanousd, account.held_nanousd}; }
 
