@@ -1,7 +1,7 @@
 // postgres.mjs: for the tests here: a real PostgreSQL server of their own, in a temporary folder, on a socket in it, as a
 // user who is not root. Ends with the test.
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { chownSync, existsSync, readdirSync } from "node:fs";
+import { chownSync, existsSync, readdirSync, statfsSync } from "node:fs";
 import path from "node:path";
 
 import { sleep, temporaryFolder } from "./served.mjs";
@@ -15,10 +15,16 @@ function binaries() {
   return found.sort().at(-1);
 }
 
+// Where there is such a folder, with room: after a crash, the server flushes each of its files.
+function memoryFolder() {
+  if (!existsSync("/dev/shm")) return undefined;
+  const space = statfsSync("/dev/shm");
+  return space.bavail * space.bsize >= 2 ** 30 ? "/dev/shm" : undefined;
+}
+
 // {url, kill(), start()}: the URL of an empty database; the server killed with its connections, and started again.
 export async function postgresServer() {
-  const inMemory = existsSync("/dev/shm");  // after a crash, the server flushes each of its files
-  const bin = binaries(), folder = temporaryFolder(inMemory ? "/dev/shm" : undefined), data = path.join(folder, "data");
+  const bin = binaries(), folder = temporaryFolder(memoryFolder()), data = path.join(folder, "data");
   const own = {};
   if (process.getuid() === 0) {
     const id = (flag) => Number(execFileSync("id", [flag, "postgres"], { encoding: "utf8" }));
