@@ -114,9 +114,11 @@ class PostgresStore final : public LedgerStore {
   }
 
   Result<LedgerHead> begin_writing() override {
-    // Each statement sees what was committed before it: the head is read when the lock is ours.
+    // Each statement sees what was committed before it: the head is read when the lock is ours. A writer that stands
+    // still loses it after a minute; a reader (r1 ledger export into a pager) may take its time.
     const std::string begin = fmt::format(
-        "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({}); SELECT seq, hash FROM r1_ledger.head",
+        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = 60000; "
+        "SELECT pg_advisory_xact_lock({}); SELECT seq, hash FROM r1_ledger.head",
         kWriterLock);
     if (!is_connected()) R1_TRY_STATUS(reconnect());
     Result<Rows> rows = ask(begin);

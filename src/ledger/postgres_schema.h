@@ -33,7 +33,7 @@ INSERT INTO r1_ledger.schema_version VALUES (1);
 inline constexpr const char* kPostgresSession =
     R"(SET lock_timeout = 10000; SET statement_timeout = 0; SET search_path = pg_catalog;
 SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
-SET tcp_user_timeout = 20000; SET idle_in_transaction_session_timeout = 60000;
+SET tcp_user_timeout = 20000; SET idle_in_transaction_session_timeout = 0;
 SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout';
 SELECT set_config('synchronous_commit', 'on', false)
   WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write');
