@@ -15,7 +15,7 @@
 #include "apps/cmd_config.h"
 #include "apps/commands.h"
 #include "apps/ledger_file.h"
-#include "apps/loaded_model.h"
+#include "apps/model_offers.h"
 #include "apps/standard_streams.h"
 #include "base/log.h"
 #include "serve/api_server.h"
@@ -29,16 +29,11 @@ struct Options {
   std::vector<std::string> models;
   std::string engine = "model", name, log_format = "text", ledger;
   bool insecure = false, require_keys = false;
+  std::uint64_t memory_bytes = 0;
+  double idle_seconds = 0;
   EngineFlags flags;
   HttpServerOptions http;
   AccessOptions access;
-};
-
-// What is served, and what keeps it alive.
-struct Served {
-  std::vector<std::unique_ptr<LoadedModel>> loaded;
-  std::unique_ptr<ScriptModel> script;
-  std::vector<ServedModel> models;
 };
 
 // To whoever started the server; where logs are for programs, as one of their lines.
@@ -51,49 +46,53 @@ void say(const Options& options, std::string_view what, const std::string& whom)
 
 constexpr std::string_view kScriptPrefix = "script:";
 
-Status load_script(const Options& options, Served& served) {
+// What is served, and how it comes and goes.
+struct Offers {
+  std::vector<OfferedModel> models;
+  RosterOptions options;
+};
+
+Result<Offers> offer_script(const Options& options) {
   if (!options.models.empty()) return Error{ErrorCode::kInvalidInput, "--engine script:FILE is served without a MODEL"};
-  R1_TRY(served.script, ScriptModel::load(options.engine.substr(kScriptPrefix.size())));
-  served.models.push_back(served.script->served());
-  return {};
+  R1_TRY(std::shared_ptr<ScriptModel> script, ScriptModel::load(options.engine.substr(kScriptPrefix.size())));
+  ServedModel served = script->served();
+  if (!options.name.empty()) served.name = options.name;
+  OfferedModel offer{.name = served.name,
+                     .context_length = served.engine->context_length(),
+                     .bytes = 0,
+                     .load = nullptr,
+                     .loaded = std::move(served)};
+  offer.loaded->keeps = std::move(script);
+  return Offers{{std::move(offer)}, {}};
 }
 
-Status load_models(const Options& options, Served& served) {
+// The first is loaded now: it is what requests get that name none, and what is wrong with it should be known at once.
+Result<Offers> offer_models_of(const Options& options) {
   if (options.models.empty()) {
     return Error{ErrorCode::kInvalidInput,
                  "which model? `r1 list` shows those in the store; --engine script:FILE needs none"};
   }
-  for (const std::string& model : options.models) {
-    say(options, "loading", model);
-    R1_TRY(std::unique_ptr<LoadedModel> loaded, LoadedModel::load(model, options.flags));
-    served.models.push_back({.name = loaded->name(),
-                             .engine = &loaded->engine(),
-                             .tokenizer = &loaded->tokenizer(),
-                             .chat_template = &loaded->chat_template(),
-                             .sampling = loaded->default_sampling()});
-    served.loaded.push_back(std::move(loaded));
+  Offers offers;
+  offers.options.idle_ms = static_cast<std::int64_t>(options.idle_seconds * 1000);
+  OfferOptions offered{.flags = options.flags, .name = options.name};
+  if (options.memory_bytes > 0) {
+    R1_TRY(offers.options.bytes_max, bytes_for_models(static_cast<std::int64_t>(options.memory_bytes)));
+    offered.flags.memory_bytes = offers.options.bytes_max;
   }
-  return {};
+  R1_TRY(offers.models, offer_models(options.models, offered));
+  OfferedModel& first = offers.models.front();
+  if (offers.options.bytes_max > 0 && first.bytes > offers.options.bytes_max) {
+    return Error{ErrorCode::kOutOfResource, fmt::format("{} needs {:.1f} MiB, --memory leaves {:.1f} MiB for models",
+                                                        first.name, static_cast<double>(first.bytes) / 0x1p20,
+                                                        static_cast<double>(offers.options.bytes_max) / 0x1p20)};
+  }
+  say(options, "loading", options.models.front());
+  R1_TRY(first.loaded, first.load());
+  return offers;
 }
 
-// The name clients ask for, unlike the path, is a promise to them.
-Status name_models(const Options& options, Served& served) {
-  if (!options.name.empty() && served.models.size() > 1)
-    return Error{ErrorCode::kInvalidInput, "--name is for one model; several keep their own names"};
-  if (!options.name.empty()) served.models.front().name = options.name;
-  for (std::size_t i = 0; i < served.models.size(); ++i) {
-    for (std::size_t j = 0; j < i; ++j) {
-      if (served.models[i].name == served.models[j].name)
-        return Error{ErrorCode::kInvalidInput, fmt::format("two models are called '{}'", served.models[i].name)};
-    }
-  }
-  return {};
-}
-
-void announce(const Options& options, const Served& served, int port) {
+void announce(const Options& options, const std::string& names, int port) {
   const std::string& host = options.http.host;
-  std::string names;
-  for (const ServedModel& model : served.models) names += (names.empty() ? "" : ", ") + model.name;
   const bool is_ipv6 = host.find(':') != std::string::npos;
   say(options, "serving",
       fmt::format(fmt::runtime(is_ipv6 ? "{} on http://[{}]:{}" : "{} on http://{}:{}"), names, host, port));
@@ -136,33 +135,45 @@ Result<std::unique_ptr<Accounts>> open_accounts(const Options& options) {
   return std::make_unique<Accounts>(*std::move(ledger), rule);
 }
 
+// On the loading thread.
+Status publish(const Options& options, const HttpServer& server, ApiServer& api) {
+  const bool is_script = options.engine.starts_with(kScriptPrefix);
+  R1_TRY(Offers offers, is_script ? offer_script(options) : offer_models_of(options));
+  if (server.stopping()) return {};
+  std::string names;
+  for (const OfferedModel& model : offers.models) names += (names.empty() ? "" : ", ") + model.name;
+  api.publish(std::move(offers.models), std::move(offers.options));
+  announce(options, names, server.port());
+  return {};
+}
+
 // The port is taken first: /ready tells how far the loading is, and a port in use is reported before minutes of it.
 Status serve(const Options& options) {
   if (options.log_format == "json") set_log_format(LogFormat::kJson);
-  R1_TRY(const std::unique_ptr<Accounts> accounts, open_accounts(options));
-  Served served;  // ends before the accounts: engines that stop report what they have produced
-  const bool is_script = options.engine.starts_with(kScriptPrefix);
-  if (!is_script && options.engine != "model")
+  R1_TRY(std::unique_ptr<Accounts> accounts, open_accounts(options));
+  if (!options.engine.starts_with(kScriptPrefix) && options.engine != "model")
     return Error{ErrorCode::kInvalidInput, fmt::format("--engine {}: it can be model or script:FILE", options.engine)};
-  ApiServer api({}, options.access, accounts.get());
-  R1_TRY(const std::unique_ptr<HttpServer> server, HttpServer::listen(options.http, api));
-  api.report_on(server.get());
-  const int port = server->port();
-  Status loaded;
-  std::atomic<bool> is_loaded = false;
+  // Ends before the accounts: engines that stop report what they have produced.
+  auto api = std::make_unique<ApiServer>(std::vector<ServedModel>(), options.access, accounts.get());
+  R1_TRY(std::unique_ptr<HttpServer> server, HttpServer::listen(options.http, *api));
+  api->report_on(server.get());
+  Status published;
+  std::atomic<bool> is_published = false;
   std::thread loading([&] {
-    loaded = is_script ? load_script(options, served) : load_models(options, served);
-    if (loaded.ok()) loaded = name_models(options, served);
-    is_loaded = true;
-    if (!loaded.ok() || server->stopping()) return server->stop();
-    api.publish(served.models);
-    announce(options, served, port);
+    published = publish(options, *server, *api);
+    is_published = true;
+    if (!published.ok()) server->stop();
   });
   server->run();
-  // Loading can't be called off, may take minutes, and nobody was answered yet.
-  if (!is_loaded) std::_Exit(0);
+  // Loading can't be called off and may take minutes. Here nobody was answered yet; below, all others are.
+  if (!is_published) std::_Exit(0);
   loading.join();
-  return loaded;
+  const bool is_loading = api->is_loading_model();
+  server.reset();
+  api.reset();
+  accounts.reset();
+  if (is_loading) std::_Exit(0);
+  return published;
 }
 
 }  // namespace
@@ -172,7 +183,8 @@ void add_serve(CLI::App& app, Action& action) {
   options->http.port = 8080;
   options->http.stops_on_signals = true;
   CLI::App* command = app.add_subcommand("serve", "an API server (DeepSeek's and OpenAI's dialects) with a chat page");
-  command->add_option("MODEL", options->models, "paths, or names in the store");
+  command->add_option("MODEL", options->models,
+                      "paths, or names in the store; the first is loaded now, others when they are asked for");
   command->add_option("--host", options->http.host, "address to listen on")->capture_default_str();
   command->add_option("--port", options->http.port, "0: any free one")
       ->check(CLI::Range(0, 65535))
@@ -202,6 +214,15 @@ void add_serve(CLI::App& app, Action& action) {
       ->allow_extra_args(false);
   command->add_option("--allow-origin", options->access.origins, "an origin whose web pages may use the server")
       ->allow_extra_args(false);
+  command
+      ->add_option("--memory", options->memory_bytes,
+                   "for everything the process holds (as 24G): models make room for each other (default: no limit)")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 50));
+  command
+      ->add_option("--idle-seconds", options->idle_seconds,
+                   "a model that nobody has used for so long is unloaded (default: it stays)")
+      ->check(CLI::Range(0.0, 1e9));
   options->flags.add_to(*command);
   options->flags.add_context_to(*command);
   options->flags.add_parallel_to(*command);

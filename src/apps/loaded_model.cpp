@@ -19,11 +19,6 @@ namespace {
 
 std::int64_t free_memory_bytes() { return std::int64_t{::sysconf(_SC_AVPHYS_PAGES)} * ::sysconf(_SC_PAGESIZE); }
 
-std::string last_component(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path.substr(path.find_last_of('/') + 1);
-}
-
 Result<Dtype> kv_dtype(const std::string& flag, const Model& model) {
   if (flag == "auto") return model.weights.layers.front().wo.dtype == Dtype::kF32 ? Dtype::kF32 : Dtype::kF16;
   const auto dtype = dtype_from_name(flag);
@@ -80,8 +75,16 @@ Result<ModelEngineOptions> engine_options(const EngineFlags& flags, const Model&
   const std::int64_t one_context =
       (options.context_length + KvCache::kBlockTokens - 1) / KvCache::kBlockTokens * block_bytes;
   const std::int64_t wanted = one_context * std::min(flags.max_running, 8);
-  options.kv_bytes = std::max(one_context, std::min(wanted, free_memory_bytes() / 4));
+  const std::int64_t free =
+      flags.memory_bytes > 0 ? std::min(free_memory_bytes(), flags.memory_bytes) : free_memory_bytes();
+  options.kv_bytes = flags.kv_bytes > 0 ? flags.kv_bytes : std::max(one_context, std::min(wanted, free / 4));
   return options;
+}
+
+std::string LoadedModel::name_of(const std::string& path_or_name) {
+  std::string path = path_or_name;
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path.substr(path.find_last_of('/') + 1);
 }
 
 Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const std::string& path_or_name, const EngineFlags& flags) {
@@ -92,7 +95,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const std::string& path_o
     return Error{ErrorCode::kInvalidInput, fmt::format("{}: the tokenizer has {} tokens, the model {}", path,
                                                        text.tokenizer.vocab_size(), model.config.vocab_size)};
   }
-  std::unique_ptr<LoadedModel> loaded(new LoadedModel(last_component(path_or_name), std::move(model), std::move(text)));
+  std::unique_ptr<LoadedModel> loaded(new LoadedModel(name_of(path_or_name), std::move(model), std::move(text)));
   R1_TRY(ChatTemplate chat_template, ChatTemplate::detect(loaded->text_.chat_template, loaded->tokenizer()));
   loaded->chat_template_ = std::make_unique<ChatTemplate>(std::move(chat_template));
   R1_TRY(loaded->default_sampling_, recommended_sampling(path, loaded->model_, loaded->chat_template_->family()));

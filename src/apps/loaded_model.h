@@ -26,7 +26,9 @@ struct EngineFlags {
   std::string prefix_cache;  // folder, each model's prefixes in one of its own; empty: in memory alone
   std::uint64_t prefix_cache_bytes = std::uint64_t{16} << 30;  // of each model
   bool share_prefixes = false;
-  std::string kv = "auto";  // f32, f16, bf16; auto: f32 for models stored in F32, else f16
+  std::int64_t memory_bytes = 0;  // for weights and cache; 0: what the machine has free
+  std::int64_t kv_bytes = 0;      // of the cache; 0: see engine_options
+  std::string kv = "auto";        // f32, f16, bf16; auto: f32 for models stored in F32, else f16
 
   void add_to(CLI::App& command);          // -t, --pin, --kv: all that computing alone needs
   void add_context_to(CLI::App& command);  // --context: where prompts are answered
@@ -37,14 +39,16 @@ struct EngineFlags {
 // Longer contexts are for those who ask: their cache is large, and few machines reach their end.
 inline constexpr int kDefaultContext = 32768;
 
-// A cache for several contexts at once, as far as a quarter of the memory that is free now allows; one always.
+// A cache for several contexts at once, as far as a quarter of the memory that is free now, or of what memory_bytes
+// leaves, allows; one always.
 Result<ModelEngineOptions> engine_options(const EngineFlags& flags, const Model& model);
 
 class LoadedModel {
  public:
   static Result<std::unique_ptr<LoadedModel>> load(const std::string& path_or_name, const EngineFlags& flags);
 
-  const std::string& name() const { return name_; }  // as the user called it, without folders
+  static std::string name_of(const std::string& path_or_name);  // as the user called it, without folders
+  const std::string& name() const { return name_; }
   const Model& model() const { return model_; }
   const Tokenizer& tokenizer() const { return text_.tokenizer; }
   const ChatTemplate& chat_template() const { return *chat_template_; }

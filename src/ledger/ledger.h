@@ -34,7 +34,7 @@ enum class AccountKind { kPrepaid, kMetered };  // metered: runs up a debt, for 
 
 struct Caller {
   std::int64_t account_id = 0, key_id = 0;
-  std::vector<std::string> models;  // those that the key is for; empty: all
+  std::vector<std::string> models = {};  // that the key is for; empty: all
 };
 
 struct NewKey {

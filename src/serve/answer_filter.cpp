@@ -179,6 +179,13 @@ Result<std::shared_ptr<TokenMasks>> AnswerGrammars::find(const ServedModel& mode
   return recent_.front().masks;
 }
 
+void AnswerGrammars::forget(const ServedModel& model) {
+  const auto trie = tries_.find(model.tokenizer);
+  if (trie == tries_.end()) return;
+  std::erase_if(recent_, [&](const Entry& entry) { return &entry.masks->trie() == trie->second.get(); });
+  tries_.erase(trie);
+}
+
 AnswerFilter::AnswerFilter(const Tokenizer& tokenizer, ReasoningSplitter::Start start,
                            std::shared_ptr<TokenMasks> masks)
     : state_(start == ReasoningSplitter::Start::kAnswer      ? State::kAnswering

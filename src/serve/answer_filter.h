@@ -26,6 +26,7 @@ class AnswerGrammars {
  public:
   // Null: anything may be written.
   Result<std::shared_ptr<TokenMasks>> find(const ServedModel& model, const CompletionRequest& request, bool may_think);
+  void forget(const ServedModel& model);  // its tokenizer is about to end
 
  private:
   struct Entry {

@@ -9,14 +9,12 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "base/json.h"
 #include "base/sha256.h"
 #include "serve/answer_reply.h"
 #include "serve/answer_wire.h"
 #include "serve/form_parameters.h"
 #include "serve/generation.h"
-#include "serve/metrics.h"
-#include "serve/openapi.h"
+#include "serve/model_wait.h"
 #include "serve/page.h"
 #include "serve/parameters.h"
 #include "text/fill_in_middle.h"
@@ -27,20 +25,8 @@ namespace {
 // A completion that names no limit gets OpenAI's; a chat runs to its end.
 constexpr int kTextMaxTokens = 16;
 
-// Scripts and styles come from this server only, and no text becomes markup; nothing may frame the page.
-constexpr std::string_view kContentSecurityPolicy =
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
-
 HttpResponse refusal(const ApiError& error) {
   return error_response(error.status, error.message, error.param, error.code);
-}
-
-HttpResponse json_response(const OrderedJson& body) {
-  HttpResponse response;
-  response.headers.push_back({"Cache-Control", "no-store"});
-  response.body = body.dump();
-  return response;
 }
 
 // The same name, the same fingerprint (FNV-1a); clients only compare it.
@@ -48,23 +34,6 @@ std::string fingerprint_of(std::string_view name) {
   std::uint64_t hash = 14695981039346656037u;
   for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
   return fmt::format("fp_{:010x}", hash & 0xFFFFFFFFFFu);
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-std::string percent_decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool is_escape =
-        text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0;
-    out += is_escape ? static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2])) : text[i];
-    if (is_escape) i += 2;
-  }
-  return out;
 }
 
 // A route's path, or a prefix when it ends in '/' and is not the root.
@@ -117,31 +86,10 @@ HttpResponse loading() {
   return response;
 }
 
-// Its key is for all models, or for this one; nobody's may use all as well.
-bool may_use(const Caller& caller, const ServedModel& model) {
-  return caller.models.empty() ||
-         std::find(caller.models.begin(), caller.models.end(), model.name) != caller.models.end();
-}
-
-OrderedJson model_json(const ServedModel& model, std::int64_t created_s) {
-  return {{"id", model.name},
-          {"object", "model"},
-          {"created", created_s},
-          {"owned_by", "r1.cpp"},
-          {"context_length", model.engine->context_length()}};
-}
-
 }  // namespace
 
-struct ApiServer::Call {
-  const HttpRequest& request;
-  const HttpWaker& waker;
-  std::string_view route;  // the path in the table that matched
-  Caller caller = {};      // nobody, where no key was sent
-};
-
 struct ApiServer::Job {
-  const ServedModel* model;
+  ServedModel model;
   CompletionRequest request;
   Prompt prompt;
   bool is_chat;
@@ -149,26 +97,30 @@ struct ApiServer::Job {
   std::shared_ptr<TokenMasks> masks = nullptr;  // of a form the answer must have
 };
 
-ApiServer::ApiServer(std::vector<ServedModel> models, AccessOptions access, Accounts* accounts)
-    : models_(std::move(models)),
-      is_loaded_(!models_.empty()),
-      access_(std::move(access)),
+ApiServer::ApiServer(const std::vector<ServedModel>& models, AccessOptions access, Accounts* accounts)
+    : access_(std::move(access)),
       accounts_(accounts),
       started_s_(std::time(nullptr)),
-      ids_(random_seed(), static_cast<std::uint64_t>(getpid())) {}
+      ids_(random_seed(), static_cast<std::uint64_t>(getpid())) {
+  std::vector<OfferedModel> offers;
+  for (const ServedModel& model : models) {
+    offers.push_back({.name = model.name,
+                      .context_length = model.engine->context_length(),
+                      .bytes = 0,
+                      .load = nullptr,
+                      .loaded = model});
+  }
+  if (!offers.empty()) publish(std::move(offers));
+}
 
-void ApiServer::publish(std::vector<ServedModel> models) {
-  models_ = std::move(models);
+void ApiServer::publish(std::vector<OfferedModel> models, RosterOptions options) {
+  options.on_unload = [this](const ServedModel& model) { grammars_.forget(model); };
+  roster_ = std::make_unique<ModelRoster>(std::move(models), std::move(options));
   is_loaded_.store(true);
 }
 
-std::span<const ServedModel> ApiServer::served() const {
-  return is_loaded_ ? std::span<const ServedModel>(models_) : std::span<const ServedModel>();
-}
-
-std::string_view ApiServer::state() const {
-  if (server_ != nullptr && server_->stopping()) return "stopping";
-  return is_loaded_ ? "ready" : "loading";
+void ApiServer::tick() {
+  if (is_loaded_) roster_->advance();
 }
 
 std::string_view ApiServer::route_of(const HttpRequest& request) const {
@@ -244,29 +196,67 @@ HttpReply ApiServer::answer_caller(const Route& route, const HttpRequest& reques
   });
 }
 
-HttpReply ApiServer::post_chat(const Call& call) {
+HttpReply ApiServer::post_chat(const Call& call) { return complete(call, /*is_chat=*/true); }
+HttpReply ApiServer::post_text(const Call& call) { return complete(call, /*is_chat=*/false); }
+
+// The model comes first: its sampling is what the request's parameters change.
+HttpReply ApiServer::complete(const Call& call, bool is_chat) {
+  const auto body = parse_json(call.request.body, "the body");
+  if (!body.ok()) return error_response(400, body.error().message, "", "invalid_json");
+  const auto name = json_string(*body, "model", "");
+  if (!name.ok()) return error_response(400, name.error().message, "model", "invalid_type");
+  const std::optional<std::size_t> index = roster_->find(*name);
+  if (!index) {
+    return error_response(404, fmt::format("there is no model '{}' here; GET /v1/models lists those that are", *name),
+                          "model", "model_not_found");
+  }
+  if (const auto model = roster_->take(*index)) return answer(call, *body, *model, is_chat);
+  return wait_for_model(call, *index, *body, is_chat);
+}
+
+// Nothing is loaded for a request that would be refused all the same, or for a key that may not use it.
+HttpReply ApiServer::wait_for_model(const Call& call, std::size_t index, const Json& body, bool is_chat) {
+  const std::string& name = entries()[index].offer.name;
   CompletionRequest request;
-  const auto read = read_request(call, /*is_chat=*/true, request);
-  if (const auto* error = std::get_if<ApiError>(&read)) return refusal(*error);
-  const ServedModel& model = *std::get<const ServedModel*>(read);
+  if (auto error = read_parameters(body, is_chat ? chat_parameters() : text_parameters(), request))
+    return refusal(*error);
+  const std::vector<std::string>& allowed = call.caller.models;
+  if (!allowed.empty() && std::find(allowed.begin(), allowed.end(), name) == allowed.end())
+    return error_response(403, fmt::format("the key is not for the model '{}'", name), "model", "model_not_allowed");
+  const auto go_on = [this, kept = std::make_shared<const HttpRequest>(call.request), waker = call.waker,
+                      route = call.route, caller = call.caller, is_chat](const ServedModel& model) {
+    return answer({*kept, waker, route, caller}, *parse_json(kept->body, "the body"), model, is_chat);
+  };
+  ModelRequest wait(*roster_, roster_->wait_for(index, call.waker), go_on);
+  return std::make_unique<ModelWait>(std::move(wait), request.stream);
+}
+
+HttpReply ApiServer::answer(const Call& call, const Json& body, const ServedModel& model, bool is_chat) {
+  CompletionRequest request;
+  if (!is_chat) request.max_tokens = kTextMaxTokens;
+  request.sampling = model.sampling;
+  if (auto error = read_parameters(body, is_chat ? chat_parameters() : text_parameters(), request))
+    return refusal(*error);
+  if (auto error = check_against_model(request, model)) return refusal(*error);
+  keep_schema_order(call.request.body, request);
+  if (!request.seed) request.seed = static_cast<std::int64_t>(ids_.bits() >> 1);
+  return is_chat ? answer_chat(call, model, std::move(request)) : answer_text(call, model, std::move(request));
+}
+
+HttpReply ApiServer::answer_chat(const Call& call, const ServedModel& model, CompletionRequest request) {
   const bool offers_tools = request.tool_choice != ToolChoice::kNone;
   auto prompt = model.chat_template->render(request.messages, request.thinking,
                                             offers_tools ? std::span(request.tools) : std::span<ToolDefinition>());
   if (!prompt.ok()) return error_response(400, prompt.error().message, "messages", "invalid_value");
   auto masks = grammars_.find(model, request, prompt->answer_start != ReasoningSplitter::Start::kAnswer);
   if (!masks.ok()) return refusal(form_error(masks.error(), request));
-  return admit(call, {&model, std::move(request), *std::move(prompt), /*is_chat=*/true, call.waker, *std::move(masks)});
+  return admit(call, {model, std::move(request), *std::move(prompt), /*is_chat=*/true, call.waker, *std::move(masks)});
 }
 
-HttpReply ApiServer::post_text(const Call& call) {
-  CompletionRequest request;
-  request.max_tokens = kTextMaxTokens;
-  const auto read = read_request(call, /*is_chat=*/false, request);
-  if (const auto* error = std::get_if<ApiError>(&read)) return refusal(*error);
-  const ServedModel& model = *std::get<const ServedModel*>(read);
+HttpReply ApiServer::answer_text(const Call& call, const ServedModel& model, CompletionRequest request) {
   auto prompt = text_prompt(model, request);
   if (!prompt.ok()) return error_response(400, "'suffix': " + prompt.error().message, "suffix", "unsupported");
-  return admit(call, {&model, std::move(request), *std::move(prompt), /*is_chat=*/false, call.waker});
+  return admit(call, {model, std::move(request), *std::move(prompt), /*is_chat=*/false, call.waker});
 }
 
 // What can be asked of an answer that is being written: so far, to end its thought.
@@ -288,28 +278,9 @@ HttpReply ApiServer::post_control(const Call& call) {
   return json_response({{"id", *id}, {"action", *action}});
 }
 
-// The model is looked up first: its sampling is what the request's parameters change.
-std::variant<const ServedModel*, ApiError> ApiServer::read_request(const Call& call, bool is_chat,
-                                                                   CompletionRequest& request) {
-  const auto body = parse_json(call.request.body, "the body");
-  if (!body.ok()) return ApiError{400, body.error().message, "", "invalid_json"};
-  const auto name = json_string(*body, "model", "");
-  if (!name.ok()) return ApiError{400, name.error().message, "model", "invalid_type"};
-  const ServedModel* model = find_model(*name);
-  if (model == nullptr)
-    return ApiError{404, fmt::format("there is no model '{}' here; GET /v1/models lists those that are", *name),
-                    "model", "model_not_found"};
-  request.sampling = model->sampling;
-  if (auto error = read_parameters(*body, is_chat ? chat_parameters() : text_parameters(), request)) return *error;
-  if (auto error = check_against_model(request, *model)) return *error;
-  keep_schema_order(call.request.body, request);
-  if (!request.seed) request.seed = static_cast<std::int64_t>(ids_.bits() >> 1);
-  return model;
-}
-
 // What it may cost at most is reserved before the engine sees it.
 HttpReply ApiServer::admit(const Call& call, Job job) {
-  const int n_prompt = static_cast<int>(job.prompt.ids.size()), context = job.model->engine->context_length();
+  const int n_prompt = static_cast<int>(job.prompt.ids.size()), context = job.model.engine->context_length();
   const std::string_view param = job.is_chat ? "messages" : "prompt";
   if (n_prompt == 0) return error_response(400, "the prompt is empty", param, "invalid_value");
   if (n_prompt >= context) {
@@ -324,7 +295,7 @@ HttpReply ApiServer::admit(const Call& call, Job job) {
   const int room = context - n_prompt, wanted = job.request.max_tokens;
   const std::int64_t n_tokens_max = wanted > 0 ? std::min(wanted, room) : room;
   const ReserveRequest reservation = {.key_id = call.caller.key_id,
-                                      .model = job.model->name,
+                                      .model = job.model.name,
                                       .prompt_tokens = n_prompt,
                                       .completion_tokens_max = n_tokens_max * job.request.n,
                                       .idempotency_key = std::string(call.request.header("Idempotency-Key"))};
@@ -336,7 +307,7 @@ HttpReply ApiServer::admit(const Call& call, Job job) {
 }
 
 HttpReply ApiServer::generate(const Job& job, std::shared_ptr<Meter> meter) {
-  const ServedModel& model = *job.model;
+  const ServedModel& model = job.model;
   const CompletionRequest& request = job.request;
   const std::int64_t account_id = meter ? meter->account_id() : 0;
   auto generation = Generation::start(
@@ -351,108 +322,6 @@ HttpReply ApiServer::generate(const Job& job, std::shared_ptr<Meter> meter) {
                           : text_wire(head, {.echoed = std::move(echoed), .logprobs = request.logprobs});
   if (request.stream) return std::make_unique<AnswerEvents>(std::move(*generation), std::move(wire), request);
   return std::make_unique<WholeAnswer>(std::move(*generation), std::move(wire), request);
-}
-
-HttpReply ApiServer::get_models(const Call& call) {
-  OrderedJson list = OrderedJson::array();
-  for (const ServedModel& model : served()) {
-    if (may_use(call.caller, model)) list.push_back(model_json(model, started_s_));
-  }
-  return json_response({{"object", "list"}, {"data", list}});
-}
-
-HttpReply ApiServer::get_model(const Call& call) {
-  const std::string name = percent_decoded(std::string_view(call.request.path).substr(call.route.size()));
-  const ServedModel* model = find_model(name);
-  if (model == nullptr || !may_use(call.caller, *model))
-    return error_response(404, fmt::format("there is no model '{}' here", name), "", "model_not_found");
-  return json_response(model_json(*model, started_s_));
-}
-
-HttpReply ApiServer::get_balance(const Call& call) {
-  if (accounts_ != nullptr) return accounts_->balance(call.caller, call.waker);
-  return error_response(404, "this server keeps no accounts (r1 serve --ledger)", "", "not_found");
-}
-
-HttpReply ApiServer::get_health(const Call& /*call*/) {
-  OrderedJson models = OrderedJson::array();
-  for (const ServedModel& model : served()) {
-    const EngineStats stats = model.engine->stats();
-    models.push_back({{"id", model.name},
-                      {"running", stats.n_running},
-                      {"waiting", stats.n_waiting},
-                      {"prompt_tokens", stats.prompt_tokens},
-                      {"cached_tokens", stats.cached_tokens},
-                      {"completion_tokens", stats.completion_tokens},
-                      {"kv_blocks_total", stats.kv_blocks_total},
-                      {"kv_blocks_free", stats.kv_blocks_free}});
-  }
-  OrderedJson body = {
-      {"status", "ok"}, {"state", state()}, {"uptime_s", std::time(nullptr) - started_s_}, {"models", models}};
-  if (server_ != nullptr) {
-    const HttpServerStats stats = server_->stats();
-    body["http"] = {{"connections", stats.n_connections},
-                    {"answering", stats.n_answering},
-                    {"streaming", stats.n_streaming},
-                    {"requests", stats.requests},
-                    {"clients_gone", stats.clients_gone}};
-  }
-  return json_response(body);
-}
-
-// For balancers: only a server that takes new requests is ready; /health says ok as long as the process can.
-HttpReply ApiServer::get_ready(const Call& /*call*/) {
-  HttpResponse response = json_response({{"status", state()}});
-  if (state() == "ready") return response;
-  response.status = 503;
-  response.headers.push_back({"Retry-After", "5"});
-  return response;
-}
-
-HttpReply ApiServer::get_metrics(const Call& /*call*/) {
-  ServerCounts counts{.started_s = started_s_, .is_ready = state() == "ready"};
-  if (server_ != nullptr) counts.http = server_->stats();
-  HttpResponse response;
-  response.content_type = std::string(kMetricsContentType);
-  response.headers.push_back({"Cache-Control", "no-store"});
-  response.body = metrics_text(counts, served());
-  return response;
-}
-
-HttpReply ApiServer::get_openapi(const Call& /*call*/) {
-  static const std::string document = [] {
-    std::vector<ApiPath> paths;
-    for (const Route& route : routes()) paths.push_back({route.method, route.path});
-    return openapi_document(paths);
-  }();
-  HttpResponse response;
-  response.headers.push_back({"Cache-Control", "no-cache"});
-  response.body = document;
-  return response;
-}
-
-HttpReply ApiServer::get_page_file(const Call& call) {
-  const auto files = page_files();
-  const auto file = std::find_if(files.begin(), files.end(), [&](const auto& each) { return each.path == call.route; });
-  HttpResponse response;
-  response.headers = {{"Cache-Control", "no-cache"},
-                      {"ETag", std::string(file->etag)},
-                      {"Content-Security-Policy", std::string(kContentSecurityPolicy)},
-                      {"Referrer-Policy", "no-referrer"},
-                      {"Cross-Origin-Opener-Policy", "same-origin"}};
-  if (call.request.header("If-None-Match") == file->etag) {
-    response.status = 304;
-    return response;
-  }
-  response.content_type = std::string(file->content_type);
-  response.body = std::string(file->content);
-  return response;
-}
-
-const ServedModel* ApiServer::find_model(std::string_view name) const {
-  if (name.empty()) return &models_.front();
-  const auto model = std::find_if(models_.begin(), models_.end(), [&](const auto& each) { return each.name == name; });
-  return model == models_.end() ? nullptr : &*model;
 }
 
 // Version 4 (RFC 9562), as DeepSeek's ids are.

@@ -1,15 +1,15 @@
 // api_server.h: the API of DeepSeek and OpenAI, and the chat page: which request goes where. docs/api.md lists all.
+// Completions are in api_server.cpp, what is told of the server and its models in api_status.cpp.
 #pragma once
 
 #include <atomic>
 #include <map>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
+#include "base/json.h"
 #include "base/rng.h"
 #include "serve/access.h"
 #include "serve/accounts.h"
@@ -17,6 +17,7 @@
 #include "serve/completion_request.h"
 #include "serve/http_message.h"
 #include "serve/http_server.h"
+#include "serve/model_roster.h"
 #include "serve/served_model.h"
 
 namespace r1 {
@@ -25,19 +26,28 @@ class ApiServer final : public HttpHandler {
  public:
   // Without models it is loading: it says so to whoever asks for one, until publish(). Without accounts, everybody may
   // do everything, and nothing is charged.
-  explicit ApiServer(std::vector<ServedModel> models, AccessOptions access = {}, Accounts* accounts = nullptr);
-  void publish(std::vector<ServedModel> models);  // from any thread, once; at least one model
+  explicit ApiServer(const std::vector<ServedModel>& models, AccessOptions access = {}, Accounts* accounts = nullptr);
+  // From any thread, once; at least one model. The first is what requests get that name none.
+  void publish(std::vector<OfferedModel> models, RosterOptions options = {});
 
   HttpReply handle(const HttpRequest& request, const HttpWaker& waker) override;
+  void tick() override;
   std::string_view route_of(const HttpRequest& request) const override;
   bool answers_while_stopping(const HttpRequest& request) const override;
 
   // GET /health tells its counters too; null: not.
   void report_on(const HttpServer* server) { server_ = server; }
+  // On the io thread, or when that has ended: whether a model is being loaded, which can't be called off.
+  bool is_loading_model() const { return is_loaded_ && roster_->is_loading(); }
 
  private:
-  struct Call;  // a request with what its handling needs
-  struct Job;   // what a generation is made from
+  struct Call {  // a request with what its handling needs
+    const HttpRequest& request;
+    const HttpWaker& waker;
+    std::string_view route;  // the path in the table that matched
+    Caller caller = {};      // nobody, where no key was sent
+  };
+  struct Job;  // what a generation is made from
   struct Route {
     std::string_view method;
     std::string path;
@@ -60,16 +70,21 @@ class ApiServer final : public HttpHandler {
   HttpReply get_openapi(const Call& call);
   HttpReply get_page_file(const Call& call);
 
-  const ServedModel* find_model(std::string_view name) const;
   std::string_view state() const;  // "ready", "loading", "stopping"
-  std::span<const ServedModel> served() const;
-  std::variant<const ServedModel*, ApiError> read_request(const Call& call, bool is_chat, CompletionRequest& request);
+  const std::vector<ModelRoster::Entry>& entries() const;
+  HttpReply complete(const Call& call, bool is_chat);
+  HttpReply wait_for_model(const Call& call, std::size_t index, const Json& body, bool is_chat);
+  HttpReply answer(const Call& call, const Json& body, const ServedModel& model, bool is_chat);
+  HttpReply answer_chat(const Call& call, const ServedModel& model, CompletionRequest request);
+  HttpReply answer_text(const Call& call, const ServedModel& model, CompletionRequest request);
   HttpReply admit(const Call& call, Job job);
   HttpReply generate(const Job& job, std::shared_ptr<Meter> meter);
   std::string new_uuid();
+  static HttpResponse json_response(const OrderedJson& body);
 
-  std::vector<ServedModel> models_;  // not looked at before is_loaded_
-  std::atomic<bool> is_loaded_;
+  AnswerGrammars grammars_;              // the roster tells it what it unloads
+  std::unique_ptr<ModelRoster> roster_;  // not looked at before is_loaded_
+  std::atomic<bool> is_loaded_ = false;
   const AccessOptions access_;
   Accounts* const accounts_;  // null: none are kept
   const HttpServer* server_ = nullptr;
@@ -80,7 +95,6 @@ class ApiServer final : public HttpHandler {
     std::int64_t account_id;  // whose answer it is
   };
   std::map<std::string, Thinking, std::less<>> thinking_;
-  AnswerGrammars grammars_;
   Rng ids_;  // of answers, and seeds for those who name none
 };
 

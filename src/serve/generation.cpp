@@ -46,7 +46,7 @@ bool is_empty(const AnswerPiece& piece) {
 Result<Generation> Generation::start(const ServedModel& model, const CompletionRequest& request, const Prompt& prompt,
                                      const std::function<void()>& on_event, std::shared_ptr<Meter> meter,
                                      const std::shared_ptr<TokenMasks>& masks) {
-  Generation generation(*model.tokenizer, request);
+  Generation generation(model, request);
   generation.on_event_ = on_event;
   generation.meter_ = std::move(meter);
   generation.answers_.reserve(static_cast<std::size_t>(request.n));

@@ -84,8 +84,8 @@ class Generation {
     bool finished = false;
   };
 
-  Generation(const Tokenizer& tokenizer, const CompletionRequest& request)
-      : tokenizer_(&tokenizer), request_(request) {}
+  Generation(const ServedModel& model, const CompletionRequest& request)
+      : model_(model.keeps), tokenizer_(model.tokenizer), request_(request) {}
 
   std::optional<AnswerPiece> next_of(std::size_t index);
   std::optional<AnswerPiece> settled_piece();
@@ -96,6 +96,7 @@ class Generation {
   static void find_calls(Answer& answer, AnswerPiece& piece);
   void report_token(Answer& answer, const SampledToken& token, bool is_thinking) const;
 
+  std::shared_ptr<const void> model_;  // holds it; released last
   const Tokenizer* tokenizer_;
   CompletionRequest request_;  // without its messages
   std::vector<Answer> answers_;

@@ -344,11 +344,10 @@ awaitable<HttpReply> HttpConnection::decide(HttpReply reply, std::string_view ro
     HttpPending& pending = *std::get<std::unique_ptr<HttpPending>>(reply);
     std::optional<HttpReply> next = advance(pending, route);
     if (!next && interrupted_) next = error_response(503, "the server is stopping");
+    if (!next && !co_await wait_until(after_ms(all_.options.keep_alive_ms))) next = pending.show_life();
     if (next) {
       append_headers(*next, pending.headers);
       reply = *std::move(next);
-    } else {
-      co_await wait_until(after_ms(all_.options.keep_alive_ms));
     }
   }
   end_watch();

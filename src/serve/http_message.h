@@ -66,12 +66,15 @@ class HttpPending;
 using HttpReply = std::variant<HttpResponse, std::unique_ptr<HttpDeferred>, std::unique_ptr<HttpStream>,
                                std::unique_ptr<HttpPending>>;
 
-// Somebody else is asked first, for milliseconds (the ledger): nothing is sent meanwhile, as it may become a refusal.
+// Somebody else is asked first (the ledger, for milliseconds; whoever loads a model): nothing is sent meanwhile, as it
+// may become a refusal.
 class HttpPending {
  public:
   virtual ~HttpPending() = default;
   virtual std::optional<HttpReply> advance() = 0;  // empty: not yet, wake me
-  std::vector<HttpHeader> headers;                 // for the answer that it becomes
+  // After a silence: what it goes on as, so that the client can be sent signs of life. Empty: it stays silent.
+  virtual std::optional<HttpReply> show_life() { return std::nullopt; }
+  std::vector<HttpHeader> headers;  // for the answer that it becomes
 };
 
 void append_headers(HttpReply& reply, const std::vector<HttpHeader>& headers);
@@ -93,6 +96,8 @@ class HttpHandler {
   virtual ~HttpHandler() = default;
   // On the io thread; must not block.
   virtual HttpReply handle(const HttpRequest& request, const HttpWaker& waker) = 0;
+  // On the io thread, some times a second: for what is to be done without a request.
+  virtual void tick() {}
   // The path as the log may show it: a route, not what a client made up. "": none of ours.
   virtual std::string_view route_of(const HttpRequest& /*request*/) const { return {}; }
   // What is still handled while the server stops; everything else gets a 503 then.

@@ -29,6 +29,7 @@ using boost::system::error_code;
 namespace {
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+constexpr int kTickMs = 200;
 constexpr int kSpareDescriptors = 64;  // for files, the standard streams, and connections that are turned away
 
 // As many connections as asked for or as the system lets this process hold, raising the soft limit first.
@@ -57,10 +58,12 @@ struct HttpServer::Impl {
       : io(std::make_shared<asio::io_context>(1)),
         acceptor(*io),
         signals(*io),
+        tick_timer(*io),
         all(io, handler, within_limits(options)) {}
 
   Status open();
   awaitable<void> accept_clients();
+  awaitable<void> tick();
   void turn_away(tcp::socket socket);
   void await_signal();
   void begin_stop();
@@ -69,7 +72,9 @@ struct HttpServer::Impl {
   std::shared_ptr<asio::io_context> io;
   tcp::acceptor acceptor;
   asio::signal_set signals;
+  asio::steady_timer tick_timer;
   HttpConnections all;
+  bool has_ended = false;
   bool must_hurry = false;  // stop without draining
 };
 
@@ -89,6 +94,7 @@ Status HttpServer::Impl::open() {
   if (acceptor.bind(endpoint, failed); failed) return failure(failed.message());
   if (acceptor.listen(asio::socket_base::max_listen_connections, failed); failed) return failure(failed.message());
   asio::co_spawn(*io, accept_clients(), asio::detached);
+  asio::co_spawn(*io, tick(), asio::detached);
   if (options.stops_on_signals) {
     signals.add(SIGINT, failed);
     signals.add(SIGTERM, failed);
@@ -111,6 +117,14 @@ awaitable<void> HttpServer::Impl::accept_clients() {
       const auto connection = std::make_shared<HttpConnection>(std::move(socket), all);
       asio::co_spawn(*io, HttpConnection::run(connection), asio::detached);
     }
+  }
+}
+
+awaitable<void> HttpServer::Impl::tick() {
+  while (!has_ended) {
+    all.handler.tick();
+    tick_timer.expires_after(std::chrono::milliseconds(kTickMs));
+    co_await tick_timer.async_wait(kAwait);
   }
 }
 
@@ -158,6 +172,8 @@ awaitable<void> HttpServer::Impl::drain() {
     co_await all.drain_timer.async_wait(kAwait);
   }
   error_code ignored;
+  has_ended = true;
+  tick_timer.cancel();
   acceptor.close(ignored);
   for (HttpConnection* connection : all.live) connection->interrupt();
   signals.cancel(ignored);

@@ -63,12 +63,21 @@ class Text {
   std::string_view name_;
 };
 
-struct ModelCounts {
+struct EngineCounts {
   std::string labels;
   EngineStats stats;
 };
 
-void append_engines(Text& out, const std::vector<ModelCounts>& models) {
+void append_models(Text& out, std::span<const ModelCounts> models) {
+  out.family("r1_model_loaded", "gauge", "1: the model is in memory; 0: it will be loaded when it is asked for.");
+  for (const ModelCounts& model : models) out.sample(label("model", model.name), std::int64_t{model.is_loaded});
+  out.family("r1_model_bytes", "gauge", "What the model takes in memory, once loaded.");
+  for (const ModelCounts& model : models) out.sample(label("model", model.name), model.bytes);
+  out.family("r1_model_loads_total", "counter", "How often the model was loaded.");
+  for (const ModelCounts& model : models) out.sample(label("model", model.name), model.n_loads);
+}
+
+void append_engines(Text& out, const std::vector<EngineCounts>& models) {
   struct Family {
     std::string_view name, type, help;
     double (*value)(const EngineStats& stats);
@@ -93,21 +102,21 @@ void append_engines(Text& out, const std::vector<ModelCounts>& models) {
   };
   for (const Family& family : kFamilies) {
     out.family(family.name, family.type, family.help);
-    for (const ModelCounts& model : models) out.sample(model.labels, family.value(model.stats));
+    for (const EngineCounts& model : models) out.sample(model.labels, family.value(model.stats));
   }
   out.family("r1_answers_total", "counter", "Answers that ended, by how.");
-  for (const ModelCounts& model : models)
+  for (const EngineCounts& model : models)
     for (std::size_t i = 0; i < kFinishNames.size(); ++i)
       out.sample(model.labels + ',' + label("finish", kFinishNames[i]), model.stats.finished[i]);
   out.family("r1_time_to_first_token_seconds", "histogram", "From submission to the first token.");
-  for (const ModelCounts& model : models) out.histogram(model.labels, model.stats.to_first_token);
+  for (const EngineCounts& model : models) out.histogram(model.labels, model.stats.to_first_token);
   out.family("r1_time_between_tokens_seconds", "histogram", "From one token of an answer to its next.");
-  for (const ModelCounts& model : models) out.histogram(model.labels, model.stats.between_tokens);
+  for (const EngineCounts& model : models) out.histogram(model.labels, model.stats.between_tokens);
 }
 
 }  // namespace
 
-std::string metrics_text(const ServerCounts& server, std::span<const ServedModel> models) {
+std::string metrics_text(const ServerCounts& server, std::span<const ModelCounts> models) {
   Text out;
   out.family("r1_build_info", "gauge", "The version that runs.");
   out.sample(label("version", R1_VERSION), std::int64_t{1});
@@ -122,9 +131,13 @@ std::string metrics_text(const ServerCounts& server, std::span<const ServedModel
              http.clients_gone);
   out.family("r1_http_responses_total", "counter", "Responses, by status; a stream counts when it begins.");
   for (const auto& [status, n] : http.responses) out.sample(label("status", std::to_string(status)), n);
-  std::vector<ModelCounts> counts;
-  for (const ServedModel& model : models) counts.push_back({label("model", model.name), model.engine->stats()});
-  append_engines(out, counts);
+  out.single("r1_model_bytes_max", "gauge", "What loaded models may take together; 0: no limit.",
+             server.model_bytes_max);
+  append_models(out, models);
+  std::vector<EngineCounts> engines;
+  for (const ModelCounts& model : models)
+    if (model.stats) engines.push_back({label("model", model.name), *model.stats});
+  append_engines(out, engines);
   return std::move(out.text);
 }
 

@@ -149,7 +149,8 @@ TEST(Metrics, TextIsPrometheusFormatAndCountsWhatHappened) {
   const Labels labels = {{"model", "a \"b\\"}};
   ServerCounts counts{.started_s = 1'700'000'000, .is_ready = true};
   counts.http.responses = {{200, 5}, {404, 1}};
-  const std::vector<ServedModel> models = {served};
+  const std::vector<ModelCounts> models = {{served.name, true, 4096, 2, served.engine->stats()},
+                                           {"asleep", false, 1 << 20, 0, {}}};
   Parser parsed(metrics_text(counts, models));
   for (const auto& [name, family] : parsed.families) {
     const bool is_known = family.type == "gauge" || family.type == "counter" || family.type == "histogram";
@@ -158,6 +159,11 @@ TEST(Metrics, TextIsPrometheusFormatAndCountsWhatHappened) {
   EXPECT_EQ(parsed.value("r1_ready", {}), 1);
   EXPECT_EQ(parsed.value("r1_start_time_seconds", {}), 1'700'000'000);
   EXPECT_EQ(parsed.value("r1_http_responses_total", {{"status", "200"}}), 5);
+  EXPECT_EQ(parsed.value("r1_model_loaded", labels), 1);
+  EXPECT_EQ(parsed.value("r1_model_loaded", {{"model", "asleep"}}), 0);
+  EXPECT_EQ(parsed.value("r1_model_bytes", {{"model", "asleep"}}), 1 << 20);
+  EXPECT_EQ(parsed.value("r1_model_loads_total", labels), 2);
+  EXPECT_EQ(parsed.families["r1_answers_running"].samples["r1_answers_running"].size(), 1u) << "of the loaded ones";
   EXPECT_EQ(parsed.value("r1_prompt_tokens_total", labels), 8);
   EXPECT_EQ(parsed.value("r1_prompt_tokens_cached_total", labels), 4);
   EXPECT_EQ(parsed.value("r1_prefix_cache_hit_ratio", labels), 0.5);

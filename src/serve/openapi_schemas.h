@@ -104,9 +104,12 @@ inline constexpr std::string_view kAnswers = R"({
 "Control": {"type": "object", "required": ["id", "action"], "properties": {
   "id": {"type": "string", "description": "of an answer that is being written"},
   "action": {"const": "end_thinking"}}},
-"Model": {"type": "object", "required": ["id", "object", "created", "owned_by", "context_length"], "properties": {
+"ModelState": {"type": "string", "enum": ["loaded", "loading", "unloaded"],
+  "description": "a request for one that is not loaded waits until it is"},
+"Model": {"type": "object", "required": ["id", "object", "created", "owned_by", "context_length", "state"], "properties": {
   "id": {"type": "string"}, "object": {"const": "model"}, "created": {"type": "integer"},
-  "owned_by": {"type": "string"}, "context_length": {"type": "integer", "minimum": 1}}},
+  "owned_by": {"type": "string"}, "context_length": {"type": "integer", "minimum": 1},
+  "state": {"$ref": "#/components/schemas/ModelState"}}},
 "Balance": {"type": "object", "required": ["is_available", "balance_infos"], "properties": {
   "is_available": {"type": "boolean"},
   "balance_infos": {"type": "array", "items": {"type": "object",
@@ -119,8 +122,8 @@ inline constexpr std::string_view kAnswers = R"({
   "status": {"type": "string", "enum": ["ready", "loading", "stopping"]}}},
 "Health": {"type": "object", "required": ["status", "state", "uptime_s", "models"], "properties": {
   "status": {"const": "ok"}, "state": {"type": "string", "enum": ["ready", "loading", "stopping"]}, "uptime_s": {"type": "integer"},
-  "models": {"type": "array", "items": {"type": "object", "required": ["id", "running", "waiting"],
-             "properties": {"id": {"type": "string"}}, "additionalProperties": {"type": "integer"}}},
+  "models": {"type": "array", "items": {"type": "object", "required": ["id", "state", "running", "waiting"],
+             "properties": {"id": {"type": "string"}, "state": {"$ref": "#/components/schemas/ModelState"}}, "additionalProperties": {"type": "integer"}}},
   "http": {"type": "object", "additionalProperties": {"type": "integer"}}}}
 })";
 

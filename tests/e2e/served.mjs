@@ -59,7 +59,7 @@ export function entriesOf(ledger) {
 const started = new Set();
 process.on("exit", () => started.forEach((child) => child.kill("SIGKILL")));
 
-// {url, signal(), stop(), kill(), health(), rss_kb(), n_files()}. stop() expects the server to end by itself, with status 0: under a
+// {url, signal(), stop(), kill(), health(), rss_kb(), maps(), n_files()}. stop() expects the server to end by itself, with status 0: under a
 // sanitizer that is also its report of leaks.
 export async function serve(...args) {
   // What a sanitizer keeps of freed memory would look like a leak.
@@ -82,6 +82,7 @@ export async function serve(...args) {
     url,
     health: async () => (await fetch(`${url}/health`)).json(),
     rss_kb: () => status("VmRSS"),
+    maps: () => readFileSync(`/proc/${child.pid}/maps`, "utf8"),
     n_files: () => readdirSync(`/proc/${child.pid}/fd`).length,
     signal: (name) => child.kill(name),
     async kill() {
