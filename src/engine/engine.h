@@ -65,6 +65,9 @@ struct GenerateRequest {
   // Requests that wait are taken from accounts in turn, and cached prefixes are an account's own; the engine knows no
   // more of them. 0: of requests without an account.
   std::uint64_t account = 0;
+  // What the model thought of each token of the prompt, reported as sampling.n_top_logprobs says for the answer's, in
+  // the first event. All of the prompt is computed for it, whatever is cached.
+  bool scores_prompt = false;
   std::shared_ptr<TokenFilter> filter = nullptr;  // of this answer alone; null: anything may be sampled
   std::function<void()> on_event;                 // see TokenChannel
   // What was computed in all, whether somebody has read it or not: called once, on the engine's thread, when no more

@@ -108,6 +108,7 @@ Result<TokenStream> ModelEngine::submit(GenerateRequest request) {
   sequence->end_ids = std::move(request.end_ids);
   if (request.thought) sequence->thought.emplace(*std::move(request.thought));
   if (request.repetition) sequence->repetition.emplace(*request.repetition);
+  sequence->scores_prompt = request.scores_prompt && sequence->n_prompt_tokens > 1;
   sequence->account = request.account;
   sequence->on_over = std::move(request.on_over);
   sequence->filter = std::move(request.filter);
@@ -181,9 +182,15 @@ void ModelEngine::step(const ScheduledBatch& batch) {
     Sequence& sequence = *batch.sampled[row];
     const std::span<const float> row_logits(logits.row(static_cast<std::int64_t>(row)),
                                             static_cast<std::size_t>(logits.n_cols()));
+    if (sequence.finish) continue;  // an earlier row of it was at fault
     if (!all_finite(row_logits)) {
       end(sequence, FinishReason::kError,
           "the model's logits are not finite: a broken model file or a bug in a kernel");
+      continue;
+    }
+    if (const int next = batch.next_positions[row]; next < sequence.n_prompt_tokens) {
+      const int id = sequence.tokens[static_cast<std::size_t>(next)];
+      sequence.prompt_scores.push_back(sampler_.given(id, row_logits, sequence.sampling));
       continue;
     }
     if (const std::optional<int> forced = sequence.thought ? sequence.thought->forced() : std::nullopt) {
@@ -227,6 +234,10 @@ void ModelEngine::append(Sequence& sequence, SampledToken token) {
 }
 
 void ModelEngine::deliver(Sequence& sequence, StreamEvent event) {
+  if (sequence.scores_prompt && sequence.n_unscored() == 0) {
+    event.prompt = std::move(sequence.prompt_scores);
+    sequence.scores_prompt = false;
+  }
   if (!sequence.channel->events.try_push(std::move(event)))
     sequence.undelivered = std::move(event);  // NOLINT(bugprone-use-after-move): what is refused is left untouched
   else if (sequence.channel->on_event)

@@ -42,7 +42,8 @@ ScheduledBatch Scheduler::next_batch() {
     const int room = limits_.max_rows - static_cast<int>(batch.token_ids.size());
     if (room <= 0) break;
     if (!can_run(sequence) || is_decoding(sequence)) continue;
-    const int n_rows = std::min(room, sequence.n_tokens() - sequence.n_computed);
+    const int n_rows_max = sequence.n_unscored() > 0 ? std::min(room, limits_.max_scored_rows) : room;
+    const int n_rows = std::min(n_rows_max, sequence.n_tokens() - sequence.n_computed);
     // A prompt may push younger sequences out, unless rows of theirs are laid out already: then it waits for the next
     // pass.
     const int end = sequence.n_computed + n_rows;
@@ -94,6 +95,7 @@ bool Scheduler::admit_next() {
 
 // At least the last token is computed: its logits are what is wanted.
 int Scheduler::n_reusable_blocks(const Sequence& sequence) const {
+  if (sequence.n_unscored() > 0) return 0;
   return std::min(sequence.n_prompt_tokens, sequence.n_tokens() - 1) / kBlockTokens;
 }
 
@@ -163,10 +165,20 @@ void Scheduler::add_rows(ScheduledBatch& batch, Sequence& sequence, int n_rows) 
     batch.sequences.push_back({row, end - border, border, sequence.blocks, MlaKernel::kAbsorbed});
     batch.computed.push_back(&sequence);
   }
-  if (end == sequence.n_tokens()) {
-    batch.logits_rows.push_back(static_cast<int>(batch.token_ids.size()) - 1);
-    batch.sampled.push_back(&sequence);
+  if (sequence.n_unscored() > 0) {
+    const int first_row = static_cast<int>(batch.token_ids.size()) - n_rows;
+    const int n_scored = static_cast<int>(sequence.prompt_scores.size());  // more than 0 here: it was preempted
+    for (int next = std::max(sequence.n_computed, n_scored) + 1; next <= end && next < sequence.n_prompt_tokens; ++next)
+      add_logits_row(batch, sequence, first_row + next - 1 - sequence.n_computed, next);
   }
+  if (end == sequence.n_tokens())
+    add_logits_row(batch, sequence, static_cast<int>(batch.token_ids.size()) - 1, sequence.n_tokens());
+}
+
+void Scheduler::add_logits_row(ScheduledBatch& batch, Sequence& sequence, int row, int next_position) {
+  batch.logits_rows.push_back(row);
+  batch.sampled.push_back(&sequence);
+  batch.next_positions.push_back(next_position);
 }
 
 void Scheduler::commit(const ScheduledBatch& batch) {

@@ -21,6 +21,7 @@ namespace r1 {
 struct SchedulerLimits {
   int max_running = 16;             // sequences in one pass
   int max_rows = 512;               // rows in one pass: a prompt is cut into chunks of at most this
+  int max_scored_rows = 64;         // and one whose tokens are scored into such: each row has logits then
   bool publish_completions = true;  // completions' blocks join the prefix cache; false where prompt and completion rows
                                     // are computed differently (MLA)
   bool reuse_prefixes = true;
@@ -30,7 +31,8 @@ struct SchedulerLimits {
 struct ScheduledBatch {
   std::vector<int> token_ids, positions, logits_rows;
   std::vector<SequenceRows> sequences;
-  std::vector<Sequence*> sampled;   // [logits_rows] whose next token each row of logits is for
+  std::vector<Sequence*> sampled;   // [logits_rows] whose next token each row of logits is for,
+  std::vector<int> next_positions;  // [logits_rows] and where that stands: in the prompt, to be scored, or behind it
   std::vector<Sequence*> computed;  // whose rows these are
 
   bool empty() const { return token_ids.empty(); }
@@ -87,6 +89,7 @@ class Scheduler {
   bool reserve_blocks(Sequence& sequence, int n_tokens);
   bool reserve_or_preempt(Sequence& sequence, int n_tokens);
   void preempt_youngest();
+  static void add_logits_row(ScheduledBatch& batch, Sequence& sequence, int row, int next_position);
   void add_rows(ScheduledBatch& batch, Sequence& sequence, int n_rows) const;
   void publish_full_blocks(Sequence& sequence);
 

@@ -24,6 +24,15 @@ Clock::time_point after_ms(int ms) { return Clock::now() + std::chrono::millisec
 
 TokenLogprob made_up(int id, int rank) { return {id, -0.125f * static_cast<float>(1 + rank + id % 4)}; }
 
+SampledToken reported(int id, int n_top) {
+  SampledToken token;
+  token.id = id;
+  if (n_top >= 0) token.logprob = made_up(id, 0).logprob;
+  for (int rank = 0; rank < n_top; ++rank)
+    token.top.push_back(rank == 0 ? made_up(id, 0) : made_up((id + rank) % 256, rank));
+  return token;
+}
+
 }  // namespace
 
 struct ScriptEngine::Sequence {
@@ -238,14 +247,12 @@ void ScriptEngine::skip_thought(Sequence& sequence) const {
 
 void ScriptEngine::emit_token(Sequence& sequence, int id) {
   const GenerateRequest& request = sequence.request;
-  SampledToken token;
-  token.id = id;
-  if (request.sampling.n_top_logprobs >= 0) {
-    token.logprob = made_up(id, 0).logprob;
-    for (int rank = 0; rank < request.sampling.n_top_logprobs; ++rank)
-      token.top.push_back(rank == 0 ? made_up(id, 0) : made_up((id + rank) % 256, rank));
-  }
+  SampledToken token = reported(id, request.sampling.n_top_logprobs);
   sequence.undelivered.push_back({std::move(token), std::nullopt});
+  if (request.scores_prompt && sequence.usage.completion_tokens == 0) {
+    for (std::size_t i = 1; i < request.prompt.size(); ++i)
+      sequence.undelivered.back().prompt.push_back(reported(request.prompt[i], request.sampling.n_top_logprobs));
+  }
   if (sequence.thought) sequence.thought->take(id);
   ++sequence.usage.completion_tokens;
   ++completion_tokens_;

@@ -35,6 +35,9 @@ struct Sequence {
   TokenTimer timer;
   std::shared_ptr<TokenFilter> filter;
 
+  bool scores_prompt = false;               // still to be done, or delivered
+  std::vector<SampledToken> prompt_scores;  // of tokens[1], tokens[2], … of the prompt
+
   std::uint64_t account = 0;
   std::function<void(const Usage&)> on_over;  // see GenerateRequest
   std::shared_ptr<TokenChannel> channel;
@@ -42,6 +45,9 @@ struct Sequence {
   std::optional<Finish> finish;            // decided, perhaps not yet delivered
 
   int n_tokens() const { return static_cast<int>(tokens.size()); }
+  int n_unscored() const {  // of the prompt: tokens that are to be scored yet
+    return scores_prompt ? n_prompt_tokens - 1 - static_cast<int>(prompt_scores.size()) : 0;
+  }
   int n_completion_tokens() const { return n_tokens() - n_prompt_tokens; }
   Usage usage() const { return {n_prompt_tokens, n_cached_tokens, n_completion_tokens()}; }
 };

@@ -47,6 +47,7 @@ struct Finish {
 struct StreamEvent {
   std::optional<SampledToken> token;
   std::optional<Finish> finish;
+  std::vector<SampledToken> prompt = {};  // [prompt tokens - 1] from its second on; in the first event, if asked for
 };
 
 // The part both ends hold.

@@ -21,6 +21,7 @@ void append(AnswerPiece& whole, AnswerPiece& piece) {
   const auto move_to = [](std::vector<TokenReport>& from, std::vector<TokenReport>& to) {
     to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
   };
+  move_to(piece.prompt_tokens, whole.prompt_tokens);
   move_to(piece.thinking_tokens, whole.thinking_tokens);
   move_to(piece.answer_tokens, whole.answer_tokens);
   if (!piece.finish_reason.empty()) whole.finish_reason = piece.finish_reason;

@@ -259,15 +259,13 @@ class TextWire final : public Chunks {
 
   void begin(std::string& out, int index) override {
     if (static_cast<std::size_t>(index) >= offsets_.size()) offsets_.resize(static_cast<std::size_t>(index) + 1, 0);
-    if (options_.echoed.empty()) return;
-    AnswerPiece echoed;
-    echoed.index = index;
-    echoed.text.answer = options_.echoed;
-    append_choice(out, echoed, std::nullopt);
+    if (!options_.echoed.empty() && !options_.scores_prompt) append_echo(out, index, {});
   }
 
   void piece(std::string& out, const AnswerPiece& piece, const std::optional<UsageReport>& usage) override {
-    append_choice(out, piece, usage);
+    if (!piece.prompt_tokens.empty()) append_echo(out, piece.index, piece.prompt_tokens);
+    const bool is_empty = piece.text.answer.empty() && piece.answer_tokens.empty() && piece.finish_reason.empty();
+    if (!is_empty) append_choice(out, piece, usage);
   }
 
   std::string whole(const std::vector<AnswerPiece>& answers, const UsageReport& usage) override {
@@ -278,7 +276,9 @@ class TextWire final : public Chunks {
       append_number(choices, answer.index);
       choices += R"(,"text":)";
       append_json_string(choices, options_.echoed + answer.text.answer);
-      append_logprobs(choices, answer.answer_tokens, n_characters(options_.echoed));
+      std::vector<TokenReport> tokens = answer.prompt_tokens;
+      tokens.insert(tokens.end(), answer.answer_tokens.begin(), answer.answer_tokens.end());
+      append_logprobs(choices, tokens, options_.scores_prompt ? 0 : n_characters(options_.echoed));
       append_finish_reason(choices, answer.finish_reason, answer.finish_detail);
       choices += '}';
     }
@@ -286,6 +286,14 @@ class TextWire final : public Chunks {
   }
 
  private:
+  void append_echo(std::string& out, int index, const std::vector<TokenReport>& tokens) {
+    AnswerPiece echoed;
+    echoed.index = index;
+    echoed.text.answer = options_.echoed;
+    echoed.answer_tokens = tokens;
+    append_choice(out, echoed, std::nullopt);
+  }
+
   void append_choice(std::string& out, const AnswerPiece& piece, const std::optional<UsageReport>& usage) {
     begin_choice(out, piece.index);
     out += R"(,"text":)";
@@ -306,23 +314,35 @@ class TextWire final : public Chunks {
     for (const TokenReport& token : tokens) {
       const char* const comma = texts.empty() ? "" : ",";
       append_json_string(texts += comma, token.bytes);
-      append_logprob(logprobs += comma, token.logprob);
       fmt::format_to(std::back_inserter(offsets += comma), "{}", offset);
-      offset += n_characters(token.bytes);
-      append_alternatives(tops += comma, token);
+      if (token.is_in_text) offset += n_characters(token.bytes);
+      logprobs += comma;
+      tops += comma;
+      if (!token.has_logprob) {
+        logprobs += "null";
+        tops += "null";
+        continue;
+      }
+      append_logprob(logprobs, token.logprob);
+      append_alternatives(tops, token);
     }
     fmt::format_to(std::back_inserter(out),
                    R"(,"logprobs":{{"tokens":[{}],"token_logprobs":[{}],"top_logprobs":[{}],"text_offset":[{}]}})",
                    texts, logprobs, tops, offsets);
   }
 
+  // By their text: of several that look the same in JSON (parts of a character) the likeliest.
   static void append_alternatives(std::string& out, const TokenReport& token) {
+    std::vector<std::string> texts;
     out += '{';
-    for (std::size_t i = 0; i < token.top.size(); ++i) {
-      if (i > 0) out += ',';
-      append_json_string(out, token.top[i].bytes);
-      out += ':';
-      append_logprob(out, token.top[i].logprob);
+    for (const TokenReport::Alternative& other : token.top) {
+      std::string text;
+      append_json_string(text, other.bytes);
+      if (std::find(texts.begin(), texts.end(), text) != texts.end()) continue;
+      out += texts.empty() ? "" : ",";
+      out += text + ':';
+      append_logprob(out, other.logprob);
+      texts.push_back(std::move(text));
     }
     out += '}';
   }

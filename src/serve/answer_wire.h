@@ -47,6 +47,7 @@ std::unique_ptr<AnswerWire> chat_wire(const AnswerHead& head, ChatWireOptions op
 struct TextWireOptions {
   std::string echoed;  // what each text begins with
   bool logprobs = false;
+  bool scores_prompt = false;  // the echoed text comes with its tokens, in the first piece
 };
 std::unique_ptr<AnswerWire> text_wire(const AnswerHead& head, TextWireOptions options);
 

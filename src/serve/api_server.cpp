@@ -319,7 +319,9 @@ HttpReply ApiServer::generate(const Job& job, std::shared_ptr<Meter> meter) {
   thinking_.emplace(head.id, Thinking{generation->end_thinking(), account_id});
   std::string echoed = request.echo ? model.tokenizer->decode(job.prompt.ids) : "";
   auto wire = job.is_chat ? chat_wire(head, {.thinks = job.prompt.in_thinking(), .logprobs = request.logprobs})
-                          : text_wire(head, {.echoed = std::move(echoed), .logprobs = request.logprobs});
+                          : text_wire(head, {.echoed = std::move(echoed),
+                                             .logprobs = request.logprobs,
+                                             .scores_prompt = request.scores_prompt()});
   if (request.stream) return std::make_unique<AnswerEvents>(std::move(*generation), std::move(wire), request);
   return std::make_unique<WholeAnswer>(std::move(*generation), std::move(wire), request);
 }

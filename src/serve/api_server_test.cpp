@@ -395,6 +395,36 @@ TEST_F(ApiTest, CompletionsContinueTextAndTokens) {
   EXPECT_TRUE(stream.done);
 }
 
+TEST_F(ApiTest, AnEchoWithLogprobsScoresEveryTokenOfThePromptToo) {
+  start(R"({"answers": [{"steps": [{"text": " and so on"}]}]})");
+  const auto post = [&](const std::string& body) { return send("POST", "/v1/completions", body); };
+  const std::string asked = R"({"prompt": "aé", "echo": true, "logprobs": 2, "stream": )";
+  const json choice = post(asked + "false}").body_json()["choices"][0];
+  EXPECT_EQ(choice["text"], "aé and so on");
+  const json& scores = choice["logprobs"];
+  // BOS and the end stand in no text; é is two tokens.
+  EXPECT_EQ(scores["text_offset"], (json{0, 0, 1, 2, 2, 6, 9, 12}));
+  EXPECT_EQ(scores["tokens"][1], "a");
+  EXPECT_EQ(scores["tokens"][4], " and");
+  for (const char* list : {"token_logprobs", "top_logprobs", "tokens"}) EXPECT_EQ(scores[list].size(), 8u) << list;
+  EXPECT_TRUE(scores["token_logprobs"][0].is_null() && scores["top_logprobs"][0].is_null());
+  for (std::size_t i = 1; i < 8; ++i) {
+    EXPECT_LT(scores["token_logprobs"][i], 0) << i;
+    EXPECT_GE(scores["top_logprobs"][i].size(), 1u) << i;
+  }
+  const Reply stream = post(asked + "true}");
+  EXPECT_EQ(stream.joined("text"), choice["text"]);
+  json streamed = {{"tokens", json::array()}};
+  for (const json& event : stream.events)
+    for (const json& token : event["choices"][0]["logprobs"]["tokens"]) streamed["tokens"].push_back(token);
+  EXPECT_EQ(streamed["tokens"], scores["tokens"]);
+  EXPECT_EQ(post(R"({"prompt": [97], "echo": true, "logprobs": 0, "max_tokens": 1})")
+                .body_json()["choices"][0]["logprobs"]["token_logprobs"]
+                .size(),
+            2u)
+      << "one token before which nothing came, and the answer's";
+}
+
 TEST_F(ApiTest, ASuffixIsForModelsThatFillInTheMiddle) {
   start(R"({"answers": [{"steps": [{"text": " x"}]}]})");
   const auto post = [&](const std::string& body) { return send("POST", "/beta/completions", body); };

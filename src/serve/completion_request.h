@@ -29,6 +29,7 @@ struct CompletionRequest {
   bool logprobs = false;
   int n_top_logprobs = 0;
   bool echo = false;
+  bool scores_prompt() const { return echo && logprobs; }
   bool detect_repetition = true;
   ThinkingMode thinking = ThinkingMode::kModelsOwn;
   int max_thinking_tokens = -1;  // -1: no limit but max_tokens

@@ -16,6 +16,7 @@ GenerateRequest engine_request(const ServedModel& model, const CompletionRequest
   engine.sampling.seed = static_cast<std::uint64_t>(request.seed.value_or(0)) + static_cast<std::uint64_t>(answer);
   engine.sampling.n_top_logprobs = request.logprobs ? request.n_top_logprobs : -1;
   engine.max_tokens = request.max_tokens;
+  engine.scores_prompt = request.scores_prompt();
   const auto end_ids = model.tokenizer->end_ids();
   engine.end_ids.assign(end_ids.begin(), end_ids.end());
   return engine;
@@ -38,7 +39,8 @@ std::optional<ThoughtLimit> thought_limit(const ServedModel& model, const Comple
 }
 
 bool is_empty(const AnswerPiece& piece) {
-  return piece.text.thinking.empty() && piece.text.answer.empty() && piece.calls.empty() && piece.finish_reason.empty();
+  return piece.text.thinking.empty() && piece.text.answer.empty() && piece.calls.empty() &&
+         piece.finish_reason.empty() && piece.prompt_tokens.empty();
 }
 
 }  // namespace
@@ -49,6 +51,7 @@ Result<Generation> Generation::start(const ServedModel& model, const CompletionR
   Generation generation(model, request);
   generation.on_event_ = on_event;
   generation.meter_ = std::move(meter);
+  generation.first_prompt_id_ = prompt.ids.front();
   generation.answers_.reserve(static_cast<std::size_t>(request.n));
   for (int i = 0; i < request.n; ++i) {
     GenerateRequest engine = engine_request(model, request, prompt, i);
@@ -115,7 +118,7 @@ void Generation::waive(std::string rule) {
 std::optional<AnswerPiece> Generation::next_of(std::size_t index) {
   Answer& answer = answers_[index];
   while (!answer.finished && !failure_) {
-    const std::optional<StreamEvent> event = answer.tokens.try_next();
+    std::optional<StreamEvent> event = answer.tokens.try_next();
     if (!event) {
       // Not before all is taken that came behind the stop string: the Finish, with the usage, must find room.
       if (answer.text.stopped()) answer.tokens.cancel();
@@ -123,6 +126,8 @@ std::optional<AnswerPiece> Generation::next_of(std::size_t index) {
     }
     AnswerPiece piece;
     piece.index = static_cast<int>(index);
+    if (answer.is_first_event && request_.scores_prompt()) report_prompt(event->prompt, piece);
+    answer.is_first_event = false;
     if (event->token) take_token(answer, *event->token, piece);
     if (event->finish) take_finish(answer, *event->finish, piece);
     if (!is_empty(piece)) return piece;
@@ -200,14 +205,30 @@ std::vector<AnswerPiece> Generation::give_up() {
 }
 
 void Generation::report_token(Answer& answer, const SampledToken& token, bool is_thinking) const {
-  // Only what is text: neither the token that ended the answer nor the tags between thinking and answer.
-  if (tokenizer_->kind(token.id) == TokenKind::kControl || tokenizer_->ends_answer(token.id)) return;
-  const std::string_view bytes = tokenizer_->token_bytes(token.id);
-  if (bytes == "<think>" || bytes == "</think>") return;
-  TokenReport report{std::string(bytes), token.logprob, {}};
+  // Only what is text: neither the token that ended the answer nor the tags between thinking and answer. Where the
+  // prompt is scored too, all are told, as whoever counts tokens expects.
+  TokenReport report = report_of(token);
+  const bool is_tag = report.bytes == "<think>" || report.bytes == "</think>";
+  if (!request_.scores_prompt() && (is_tag || !report.is_in_text)) return;
+  (is_thinking ? answer.thinking_tokens : answer.answer_tokens).push_back(std::move(report));
+}
+
+TokenReport Generation::report_of(const SampledToken& token) const {
+  TokenReport report{std::string(tokenizer_->token_bytes(token.id)), token.logprob, {}};
   for (const TokenLogprob& other : token.top)
     report.top.push_back({std::string(tokenizer_->token_bytes(other.id)), other.logprob});
-  (is_thinking ? answer.thinking_tokens : answer.answer_tokens).push_back(std::move(report));
+  report.is_in_text = tokenizer_->kind(token.id) != TokenKind::kControl && !tokenizer_->ends_answer(token.id);
+  return report;
+}
+
+void Generation::report_prompt(std::vector<SampledToken>& scores, AnswerPiece& piece) const {
+  TokenReport first = report_of({.id = first_prompt_id_, .logprob = 0, .top = {}});
+  first.has_logprob = false;
+  piece.prompt_tokens.push_back(std::move(first));
+  for (const SampledToken& token : std::exchange(scores, {})) {
+    piece.prompt_tokens.push_back(report_of(token));
+    piece.prompt_tokens.back().is_in_text = tokenizer_->kind(token.id) != TokenKind::kControl;
+  }
 }
 
 UsageReport Generation::usage() const {

@@ -31,6 +31,8 @@ struct TokenReport {
   std::string bytes;
   float logprob = 0;
   std::vector<Alternative> top;
+  bool is_in_text = true;   // false: a control token
+  bool has_logprob = true;  // false: a prompt's first, which nothing came before
 };
 
 // What one answer grew by. Its parts come in this order.
@@ -38,6 +40,7 @@ struct AnswerPiece {
   int index = 0;                                            // which of the n answers
   SplitText text;                                           // the answer without the calls in it
   std::vector<ToolCallDelta> calls;                         // behind the text
+  std::vector<TokenReport> prompt_tokens = {};              // before all else: when they are scored
   std::vector<TokenReport> thinking_tokens, answer_tokens;  // when logprobs were asked for
   std::string_view finish_reason;                           // "stop", "length", "tool_calls", …; "" before the end
   std::string_view finish_detail;                           // what no finish_reason says; "": nothing
@@ -81,7 +84,7 @@ class Generation {
     std::optional<ToolCallParser> calls;                                // when there are tools to call
     std::vector<TokenReport> thinking_tokens = {}, answer_tokens = {};  // whose text is still held back
     Usage usage = {};
-    bool finished = false;
+    bool finished = false, is_first_event = true;
   };
 
   Generation(const ServedModel& model, const CompletionRequest& request)
@@ -93,12 +96,15 @@ class Generation {
   void take_token(Answer& answer, const SampledToken& token, AnswerPiece& piece);
   void take_finish(Answer& answer, const Finish& finish, AnswerPiece& piece);
   void take_rest(Answer& answer, AnswerPiece& piece);
+  void report_prompt(std::vector<SampledToken>& scores, AnswerPiece& piece) const;
+  TokenReport report_of(const SampledToken& token) const;
   static void find_calls(Answer& answer, AnswerPiece& piece);
   void report_token(Answer& answer, const SampledToken& token, bool is_thinking) const;
 
   std::shared_ptr<const void> model_;  // holds it; released last
   const Tokenizer* tokenizer_;
   CompletionRequest request_;  // without its messages
+  int first_prompt_id_ = -1;
   std::vector<Answer> answers_;
   std::size_t turn_ = 0;
   int n_unfinished_ = 0;

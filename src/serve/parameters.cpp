@@ -400,8 +400,8 @@ std::optional<ApiError> read_parameters(const Json& body, std::span<const Parame
     return unsupported("suffix", "'suffix' needs a 'prompt' that is text, not token ids");
   if (!request.suffix.empty() && request.echo)
     return unsupported("echo", "'echo' with 'suffix' is not supported: the answer stands between the two");
-  if (request.echo && request.logprobs)
-    return unsupported("echo", "'echo' with 'logprobs' is not supported yet: the prompt's are not computed");
+  if (request.scores_prompt() && request.n > 1)
+    return unsupported("n", "'n' must be 1 with 'echo' and 'logprobs': the prompt is scored once");
   return check_json_is_mentioned(request);
 }
 

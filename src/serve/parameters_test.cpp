@@ -231,10 +231,11 @@ TEST(Parameters, PromptsMayBeTextOrTokensOrOneOfThemInAnArray) {
   EXPECT_EQ(read_body(R"({"prompt": ["a"]})", text_parameters()).request.prompt, "a");
   EXPECT_EQ(read_body(R"({"prompt": [1, 2]})", text_parameters()).request.prompt_ids, (std::vector<int>{1, 2}));
   EXPECT_EQ(read_body(R"({"prompt": [[1, 2]]})", text_parameters()).request.prompt_ids, (std::vector<int>{1, 2}));
-  for (const char* body : {R"({})", R"({"prompt": []})", R"({"prompt": ["a", "b"]})", R"({"prompt": [1, "a"]})",
-                           R"({"prompt": [[[1]]]})", R"({"prompt": {}})", R"({"prompt": [[]]})", R"({"prompt": [1.5]})",
-                           R"({"prompt": [1], "suffix": "b"})", R"({"prompt": "a", "suffix": "b", "echo": true})",
-                           R"({"prompt": "a", "suffix": 1})", R"({"prompt": "a", "echo": true, "logprobs": 1})"})
+  for (const char* body :
+       {R"({})", R"({"prompt": []})", R"({"prompt": ["a", "b"]})", R"({"prompt": [1, "a"]})", R"({"prompt": [[[1]]]})",
+        R"({"prompt": {}})", R"({"prompt": [[]]})", R"({"prompt": [1.5]})", R"({"prompt": [1], "suffix": "b"})",
+        R"({"prompt": "a", "suffix": "b", "echo": true})", R"({"prompt": "a", "suffix": 1})",
+        R"({"prompt": "a", "echo": true, "logprobs": 1, "n": 2})"})
     EXPECT_EQ(read_body(body, text_parameters()).error->status, 400) << body;
   EXPECT_EQ(read_body(R"({"prompt": [-1]})", text_parameters()).error->status, 422);
   EXPECT_EQ(read_body(R"({"prompt": "a", "logprobs": 21})", text_parameters()).error->status, 422);
