@@ -6,6 +6,7 @@ import { button, copyButton, element, renderText } from "/markdown.js";
 
 const $ = (id) => document.getElementById(id);
 const kStorageKey = "r1.conversation", kThemeKey = "r1.theme", kModelKey = "r1.model";
+const kApiKeyKey = "r1.api-key";  // of this tab's session alone
 
 let conversation = [];
 let running = null;  // {controller, view} while an answer is being written
@@ -26,6 +27,44 @@ function store(key, value) {
     localStorage.setItem(key, value);
   } catch {}
 }
+
+// ---- the API key, where the server asks for one ------------------------------------------------------------------------
+
+let apiKey = "";
+try {
+  apiKey = sessionStorage.getItem(kApiKeyKey) ?? "";
+} catch {}
+
+function useKey(key) {
+  apiKey = key;
+  try {
+    if (key) sessionStorage.setItem(kApiKeyKey, key);
+    else sessionStorage.removeItem(kApiKeyKey);
+  } catch {}
+  $("change-key").hidden = !key;
+}
+
+function askForKey(why) {
+  $("key-why").textContent = why;
+  $("key").value = "";
+  $("key-form").hidden = false;
+  $("key").focus();
+}
+
+class KeyNeeded extends Error {
+  constructor() {
+    super(apiKey ? "The server doesn’t take this API key." : "This server asks for an API key.");
+  }
+}
+
+async function request(path, options = {}) {
+  const headers = { ...options.headers, ...(apiKey && { Authorization: `Bearer ${apiKey}` }) };
+  const response = await fetch(path, { ...options, headers });
+  if (response.status === 401) throw new KeyNeeded();
+  return response;
+}
+
+// ---- numbers in words ------------------------------------------------------------------------------------------------
 
 const seconds = (ms) => (ms < 50 ? "<0.1" : ms < 9950 ? (ms / 1000).toFixed(1) : Math.round(ms / 1000)) + " s";
 const count = (n, noun) => `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
@@ -144,7 +183,7 @@ async function* eventsOf(response) {
 }
 
 async function* chunksOf(messages, signal) {
-  const response = await fetch("/v1/chat/completions", {
+  const response = await request("/v1/chat/completions", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ model: $("model").value || undefined, messages, stream: true }),
@@ -213,6 +252,7 @@ async function ask() {
   } catch (error) {
     if (controller.signal.aborted || isLeaving) message.finish = "stopped";
     else message.problem = explain(error);
+    if (error instanceof KeyNeeded) askForKey(error.message);
   }
   clearInterval(clock);
   cancelAnimationFrame(frame);
@@ -279,18 +319,22 @@ function showTheme() {
 async function loadModels() {
   const select = $("model");
   try {
-    const { data } = await (await fetch("/v1/models")).json();
+    const { data } = await (await request("/v1/models")).json();
     select.replaceChildren(...data.map(({ id }) => new Option(id, id)));
     const chosen = stored(kModelKey);
     if (data.some(({ id }) => id === chosen)) select.value = chosen;
     select.disabled = data.length < 2;
     document.title = `${select.value} · r1`;
-  } catch {
-    select.replaceChildren(new Option("server not reached", ""));
+  } catch (error) {
+    const needsKey = error instanceof KeyNeeded;
+    select.replaceChildren(new Option(needsKey ? "API key needed" : "server not reached", ""));
+    select.disabled = true;
+    if (needsKey) askForKey(error.message);
   }
 }
 
 showTheme();
+useKey(apiKey);
 restore();
 showAll();
 toEnd();
@@ -303,6 +347,15 @@ addEventListener("pageshow", () => (isLeaving = false));
 $("theme").addEventListener("click", () => {
   store(kThemeKey, isDark() ? "light" : "dark");
   showTheme();
+});
+$("change-key").addEventListener("click", () => askForKey("Another API key; leave it empty to use none."));
+$("key-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  useKey($("key").value.trim());
+  $("key-form").hidden = true;
+  $("input").focus();
+  await loadModels();
+  if ($("key-form").hidden && conversation.at(-1)?.problem) retry();
 });
 $("model").addEventListener("change", (event) => store(kModelKey, event.target.value));
 $("new").addEventListener("click", () => {

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import path from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 
-import { chatScript, hasNpm, serve, sleep, temporaryFolder } from "./served.mjs";
+import { chatScript, hasNpm, makeKey, serve, sleep, temporaryFolder } from "./served.mjs";
 
 const chromiumPath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const skip = !hasNpm("playwright-core") ? "playwright-core is not installed: tools/setup_npm.sh"
@@ -231,6 +231,74 @@ describe("the chat page", { skip }, () => {
     assert.ok(width <= 320, `${width} wide`);
     await page.setViewportSize({ width: 1100, height: 800 });
   });
+
+  // `use` gets a page of a server that asks for keys, and one of its keys.
+  async function withKeyedServer(use) {
+    const ledger = path.join(temporaryFolder(), "ledger.db"), { key } = makeKey(ledger, "page", "--credit", "1");
+    const keyed = await serve("--engine", `script:${chatScript}`, "--ledger", ledger, "--require-keys");
+    try {
+      await page.goto(keyed.url);
+      await use(key);
+      complaints = complaints.filter((text) => !text.includes("401"));  // the browser notes each
+    } finally {
+      await page.goto("about:blank");
+      await keyed.stop();
+    }
+  }
+  const enterKey = async (key) => {
+    await page.fill("#key", key);
+    await page.press("#key", "Enter");
+  };
+
+  test("a server without keys is not asked about", async () => {
+    assert.ok(!(await page.isVisible("#key-form")) && !(await page.isVisible("#change-key")));
+  });
+
+  test("a server that asks for a key gets one: kept in this tab, sent, and changed", () => withKeyedServer(async (key) => {
+    await page.waitForSelector("#key-form:not([hidden])");
+    assert.match(await page.innerText("#key-why"), /asks for an API key/);
+    assert.equal(await page.getAttribute("#key", "type"), "password");
+    await enterKey("sk-r1-wrong");
+    await page.waitForFunction(() => document.getElementById("key-why").textContent.includes("doesn’t take this"));
+    await enterKey(key);
+    await page.waitForFunction(() => document.title.includes("deepseek-r1-script"));
+    assert.ok(!(await page.isVisible("#key-form")));
+    const [request] = await Promise.all([page.waitForRequest("**/v1/chat/completions"), send("Hi")]);
+    assert.equal(request.headers().authorization, `Bearer ${key}`);
+    await answered();
+    assert.match(await last(".answer").innerText(), /^Hello!/);
+    await page.reload();
+    await page.waitForFunction(() => document.title.includes("deepseek-r1-script"));
+    assert.ok(!(await page.isVisible("#key-form")), "this tab knows it");
+    assert.ok(!JSON.stringify(await page.evaluate(() => ({ ...localStorage }))).includes(key), "others don't");
+    await page.click("#change-key");
+    await enterKey("");
+    await page.waitForSelector("#key-form:not([hidden])");
+    assert.equal(await page.evaluate(() => sessionStorage.getItem("r1.api-key")), null);
+  }));
+
+  test("a question that was refused for want of a key is asked again with it", () => withKeyedServer(async (key) => {
+    await page.waitForSelector("#key-form:not([hidden])");
+    await send("Hi");
+    await says(".problem", "asks for an API key");
+    await enterKey(key);
+    await says(".answer", "Hello!");
+    assert.equal(await page.locator("#messages > li").count(), 2);
+    await answered();
+  }));
+
+  if (process.env.SCREENSHOTS) test("screenshots of the key's field", () => withKeyedServer(async () => {
+    const folder = process.env.SCREENSHOTS;
+    mkdirSync(folder, { recursive: true });
+    await page.waitForSelector("#key-form:not([hidden])");
+    for (const [size, viewport] of [["wide", { width: 1100, height: 800 }], ["narrow", { width: 380, height: 720 }]]) {
+      await page.setViewportSize(viewport);
+      for (const colorScheme of ["light", "dark"]) {
+        await page.emulateMedia({ colorScheme });
+        await page.screenshot({ path: path.join(folder, `${size}-${colorScheme}-key.png`) });
+      }
+    }
+  }));
 
   if (process.env.SCREENSHOTS) test("screenshots", async () => {
     const folder = process.env.SCREENSHOTS;
