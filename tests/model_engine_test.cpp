@@ -181,6 +181,39 @@ TEST_P(ModelEngineTest, TextDependsOnTheRequestAlone) {
   EXPECT_EQ(settled(*cramped).kv_blocks_free, 4);
 }
 
+TEST_P(ModelEngineTest, APromptsScoresDependOnItAlone) {
+  const auto scored = [&](int n, std::uint64_t seed) {
+    GenerateRequest request{
+        .prompt = prompt(n, seed), .sampling = {.temperature = 0, .n_top_logprobs = 2}, .max_tokens = 3};
+    request.scores_prompt = true;
+    return request;
+  };
+  const auto scores_of = [](TokenStream stream) {
+    const StreamEvent first = stream.next();
+    std::vector<std::pair<int, float>> scores;
+    for (const SampledToken& token : first.prompt) scores.emplace_back(token.id, token.logprob);
+    while (!stream.next().finish) EXPECT_TRUE(first.token);
+    return scores;
+  };
+  const auto alone = scores_of(*engine({.n_threads = 1})->submit(scored(150, 3)));
+  ASSERT_EQ(alone.size(), 149u) << "each token but the first";
+  for (std::size_t i = 0; i < alone.size(); ++i) {
+    EXPECT_EQ(alone[i].first, prompt(150, 3)[i + 1]) << i;
+    EXPECT_LT(alone[i].second, 0) << i;
+  }
+  // After the same prompt, whose prefix is cached; in chunks; in company, with sequences that are preempted.
+  const std::int64_t block_bytes = model_.config.kv_layout(Dtype::kF32).block_bytes();
+  for (const ModelEngineOptions& options :
+       {ModelEngineOptions{.n_threads = 2, .max_rows = 8},
+        ModelEngineOptions{.n_threads = 2, .context_length = 192, .kv_bytes = 4 * block_bytes}}) {
+    const auto busy = engine(options);
+    std::vector<TokenStream> others;
+    for (std::uint64_t i = 0; i < 4; ++i) others.push_back(*busy->submit(request(i)));
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(scores_of(*busy->submit(scored(150, 3))), alone);
+    for (TokenStream& other : others) collect(std::move(other));
+  }
+}
+
 TEST_P(ModelEngineTest, APrefixFoundInTheCacheChangesNothingButTheUsage) {
   auto warm = engine();
   GenerateRequest first{.prompt = prompt(140, 9), .sampling = {.temperature = 0}, .max_tokens = 8};
