@@ -33,7 +33,8 @@ class Runner {
 
   // Logits of every token, as [tokens][vocab_size]; the cache continues where the last call ended.
   std::vector<std::vector<float>> run(std::span<const int> tokens, MlaKernel kernel,
-                                      std::vector<RouteRecord>* routes = nullptr) {
+                                      std::vector<RouteRecord>* routes = nullptr,
+                                      const FunctionRef<bool()>* is_wanted = nullptr) {
     std::vector<int> positions(tokens.size()), rows(tokens.size());
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       positions[i] = n_done_ + static_cast<int>(i);
@@ -41,9 +42,10 @@ class Runner {
     }
     const SequenceRows sequence{0, static_cast<int>(tokens.size()), n_done_, blocks_, kernel};
     const Batch batch{tokens, positions, {&sequence, 1}, rows};
-    Pass pass{.pool = pool_, .arena = arena_, .batch = batch, .kv = kv_, .routes = routes};
+    Pass pass{.pool = pool_, .arena = arena_, .batch = batch, .kv = kv_, .routes = routes, .is_wanted = is_wanted};
     const ArenaScope scope(arena_);
     const Tensor logits = forward_(pass);
+    if (logits.data == nullptr) return {};
     n_done_ += static_cast<int>(tokens.size());
     std::vector<std::vector<float>> result;
     for (std::int64_t row = 0; row < logits.n_rows(); ++row)
@@ -181,6 +183,20 @@ TEST_P(ModelGolden, AnyChunksAndThreadsGiveTheSameBits) {
       for (auto& row : runner.run(part, MlaKernel::kExpanded)) pieces.push_back(std::move(row));
     }
     EXPECT_EQ(first_difference(whole, pieces), "") << "chunks of " << chunk;
+  }
+}
+
+TEST_P(ModelGolden, AForwardThatIsWantedNoMoreEndsAndLeavesNoTrace) {
+  const auto whole = Runner(model_, 1).run(tokens_, MlaKernel::kExpanded);
+  for (int n_layers = 0; n_layers <= model_.config.n_layers; ++n_layers) {
+    Runner runner(model_, 1);
+    int n_asked = 0;
+    const auto until = [&] { return n_asked++ < n_layers; };
+    const FunctionRef<bool()> is_wanted(until);
+    const auto given_up = runner.run(tokens_, MlaKernel::kExpanded, nullptr, &is_wanted);
+    EXPECT_EQ(given_up.empty(), n_layers < model_.config.n_layers);
+    EXPECT_EQ(n_asked, std::min(n_layers + 1, model_.config.n_layers)) << "once before each layer";
+    if (given_up.empty()) EXPECT_EQ(first_difference(whole, runner.run(tokens_, MlaKernel::kExpanded)), "");
   }
 }
 

@@ -175,8 +175,15 @@ bool ModelEngine::take_submissions() {
 void ModelEngine::step(const ScheduledBatch& batch) {
   const ArenaScope scope(arena_);
   const Batch view = batch.view();
-  Pass pass{.pool = pool_, .arena = arena_, .batch = view, .kv = kv_};
+  const auto is_anybody_there = [&] {
+    return std::any_of(batch.computed.begin(), batch.computed.end(), [](const Sequence* sequence) {
+      return !sequence->channel->cancelled.load(std::memory_order_relaxed);
+    });
+  };
+  const FunctionRef<bool()> is_wanted(is_anybody_there);
+  Pass pass{.pool = pool_, .arena = arena_, .batch = view, .kv = kv_, .is_wanted = &is_wanted};
   const Tensor logits = forward_(pass);  // [logits_rows, vocab_size]
+  if (logits.data == nullptr) return;    // nothing is known of these rows, and nobody asks
   scheduler_.commit(batch);
   for (std::size_t row = 0; row < batch.sampled.size(); ++row) {
     Sequence& sequence = *batch.sampled[row];

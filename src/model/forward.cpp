@@ -75,6 +75,7 @@ Tensor Forward::operator()(Pass& pass) const {
   Tensor x = embed(pass, weights_.embed);  // [tokens, dim]: the residual stream
   Tensor next = pass.make(x.shape);
   for (int layer = 0; layer < c.n_layers; ++layer) {
+    if (pass.is_wanted != nullptr && !(*pass.is_wanted)()) return {};
     const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
     const PassScope scope(pass);  // what a block made is gone after it, but for its output
     Tensor h = rms_norm(pass, x, w.attn_norm, c.rms_eps);

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "base/function_ref.h"
 #include "base/thread_pool.h"
 #include "ops/arena.h"
 #include "ops/kv_cache.h"
@@ -58,6 +59,8 @@ struct Pass {
   std::vector<RouteRecord>* routes = nullptr;  // null: not recorded
   OpProfile* profile = nullptr;                // null: not timed
   Tape* tape = nullptr;                        // null: no gradients are wanted
+  // Asked before each layer: false ends the forward, which then has no logits. Null: it goes to its end.
+  const FunctionRef<bool()>* is_wanted = nullptr;
 
   int n_tokens() const { return batch.n_tokens(); }
 
