@@ -63,8 +63,10 @@ HttpResponse unauthorized(std::string_view why) {
   return response;
 }
 
-std::string_view bearer_of(const HttpRequest& request) {
+// As OpenAI's and DeepSeek's clients send it, or as Anthropic's do.
+std::string_view key_of(const HttpRequest& request) {
   const std::string_view value = request.header("Authorization"), scheme = "Bearer ";
+  if (value.empty()) return request.header("x-api-key");
   if (!equal_ignoring_case(value.substr(0, scheme.size()), scheme)) return {};
   const std::size_t first = value.find_first_not_of(' ', scheme.size());
   return first == std::string_view::npos ? std::string_view() : value.substr(first);
@@ -151,7 +153,7 @@ Accounts::~Accounts() { closer_.retry(); }
 
 HttpReply Accounts::authenticate(const HttpRequest& request, const HttpWaker& waker,
                                  std::function<HttpReply(const Caller&)> then) {
-  const std::string secret(bearer_of(request));
+  const std::string secret(key_of(request));
   if (secret.empty()) {
     if (rule_ == KeyRule::kOptional && request.header("Authorization").empty()) return then({});
     return unauthorized("no api key was sent: Authorization: Bearer <key>");

@@ -26,6 +26,7 @@ void append(AnswerPiece& whole, AnswerPiece& piece) {
   move_to(piece.answer_tokens, whole.answer_tokens);
   if (!piece.finish_reason.empty()) whole.finish_reason = piece.finish_reason;
   if (!piece.finish_detail.empty()) whole.finish_detail = piece.finish_detail;
+  if (!piece.stop_string.empty()) whole.stop_string = piece.stop_string;
 }
 
 }  // namespace
@@ -54,7 +55,7 @@ HttpStream::Progress AnswerEvents::advance(std::string& out) {
   while (out.size() - n_bytes_before < kEventBytesMax) {
     const std::optional<AnswerPiece> piece = generation_.next();
     if (generation_.failure()) {
-      append_event(out, engine_failure(*generation_.failure()).body);
+      wire_->fail(out, engine_failure(*generation_.failure()));
       return Progress::kDone;
     }
     if (!piece) return Progress::kWaiting;
@@ -62,7 +63,7 @@ HttpStream::Progress AnswerEvents::advance(std::string& out) {
     wire_->piece(out, *piece, carries_usage ? std::optional(generation_.usage()) : std::nullopt);
     if (!generation_.done()) continue;
     if (include_usage_) wire_->usage_only(out, generation_.usage());
-    append_event(out, "[DONE]");
+    wire_->end(out);
     return Progress::kDone;
   }
   return Progress::kMore;
@@ -76,7 +77,7 @@ void AnswerEvents::interrupt(std::string& out) {
     wire_->piece(out, piece, carries_usage ? std::optional(generation_.usage()) : std::nullopt);
   }
   if (include_usage_) wire_->usage_only(out, generation_.usage());
-  append_event(out, "[DONE]");
+  wire_->end(out);
 }
 
 WholeAnswer::WholeAnswer(Generation generation, std::unique_ptr<AnswerWire> wire, const CompletionRequest& request)

@@ -361,6 +361,9 @@ std::unique_ptr<AnswerWire> text_wire(const AnswerHead& head, TextWireOptions op
   return std::make_unique<TextWire>(head, std::move(options));
 }
 
+void AnswerWire::end(std::string& out) { append_event(out, "[DONE]"); }
+void AnswerWire::fail(std::string& out, const HttpResponse& error) { append_event(out, error.body); }
+
 void append_event(std::string& out, std::string_view json) { out.append("data: ").append(json).append("\n\n"); }
 
 }  // namespace r1

@@ -14,8 +14,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "serve/completion_request.h"
 #include "serve/generation.h"
+#include "serve/http_message.h"
 
 namespace r1 {
 
@@ -34,6 +36,10 @@ class AnswerWire {
   virtual void piece(std::string& out, const AnswerPiece& piece, const std::optional<UsageReport>& usage) = 0;
   virtual void usage_only(std::string& out, const UsageReport& usage) = 0;
 
+  // The last of a stream that is complete, and of one that failed: the error in the dialect's words.
+  virtual void end(std::string& out);
+  virtual void fail(std::string& out, const HttpResponse& error);
+
   // The same as one body, from all pieces of each answer put together.
   virtual std::string whole(const std::vector<AnswerPiece>& answers, const UsageReport& usage) = 0;
 };
@@ -50,6 +56,14 @@ struct TextWireOptions {
   bool scores_prompt = false;  // the echoed text comes with its tokens, in the first piece
 };
 std::unique_ptr<AnswerWire> text_wire(const AnswerHead& head, TextWireOptions options);
+
+// Anthropic's Messages and OpenAI's Responses: of one answer. `asked`: the request's body, of which an answer repeats
+// some.
+std::unique_ptr<AnswerWire> messages_wire(const AnswerHead& head, int n_prompt_tokens);
+std::unique_ptr<AnswerWire> responses_wire(const AnswerHead& head, const OrderedJson& asked);
+
+// The replies to a request of the Messages API, with errors as its clients read them.
+HttpReply with_messages_errors(HttpReply reply);
 
 // One server-sent event.
 void append_event(std::string& out, std::string_view json);

@@ -9,9 +9,11 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/ordered_json.h"
 #include "base/sha256.h"
 #include "serve/answer_reply.h"
 #include "serve/answer_wire.h"
+#include "serve/dialects.h"
 #include "serve/form_parameters.h"
 #include "serve/generation.h"
 #include "serve/model_wait.h"
@@ -40,6 +42,10 @@ std::string fingerprint_of(std::string_view name) {
 bool matches(std::string_view route, std::string_view path) {
   if (route.size() > 1 && route.ends_with('/')) return path.size() > route.size() && path.starts_with(route);
   return path == route;
+}
+
+std::span<const Parameter> parameters_of(Dialect dialect) {
+  return dialect == Dialect::kText ? text_parameters() : chat_parameters();
 }
 
 std::optional<ApiError> check_against_model(const CompletionRequest& request, const ServedModel& model) {
@@ -92,9 +98,10 @@ struct ApiServer::Job {
   ServedModel model;
   CompletionRequest request;
   Prompt prompt;
-  bool is_chat;
+  Dialect dialect;
   HttpWaker waker;
-  std::shared_ptr<TokenMasks> masks = nullptr;  // of a form the answer must have
+  std::shared_ptr<TokenMasks> masks = nullptr;         // of a form the answer must have
+  std::shared_ptr<const OrderedJson> asked = nullptr;  // see Call
 };
 
 ApiServer::ApiServer(const std::vector<ServedModel>& models, AccessOptions access, Accounts* accounts)
@@ -143,6 +150,8 @@ const std::vector<ApiServer::Route>& ApiServer::routes() {
         {"POST", "/chat/completions", &ApiServer::post_chat},
         {"POST", "/chat/completions/control", &ApiServer::post_control},
         {"POST", "/completions", &ApiServer::post_text},
+        {"POST", "/messages", &ApiServer::post_messages},
+        {"POST", "/responses", &ApiServer::post_responses},
         {"GET", "/models", &ApiServer::get_models},
         {"GET", "/models/", &ApiServer::get_model},
         {"GET", "/user/balance", &ApiServer::get_balance},
@@ -164,6 +173,7 @@ const std::vector<ApiServer::Route>& ApiServer::routes() {
 HttpReply ApiServer::handle(const HttpRequest& request, const HttpWaker& waker) {
   if (auto refused = check_access(request, access_)) return *std::move(refused);
   HttpReply reply = dispatch(request, waker);
+  if (request.path.ends_with("/messages")) reply = with_messages_errors(std::move(reply));
   append_headers(reply, cors_headers(request, access_));
   return reply;
 }
@@ -196,11 +206,25 @@ HttpReply ApiServer::answer_caller(const Route& route, const HttpRequest& reques
   });
 }
 
-HttpReply ApiServer::post_chat(const Call& call) { return complete(call, /*is_chat=*/true); }
-HttpReply ApiServer::post_text(const Call& call) { return complete(call, /*is_chat=*/false); }
+HttpReply ApiServer::post_chat(const Call& call) { return complete(call, Dialect::kChat); }
+HttpReply ApiServer::post_text(const Call& call) { return complete(call, Dialect::kText); }
+HttpReply ApiServer::post_messages(const Call& call) { return complete_translated(call, Dialect::kMessages); }
+HttpReply ApiServer::post_responses(const Call& call) { return complete_translated(call, Dialect::kResponses); }
+
+// From here on the request is the chat's that says the same.
+HttpReply ApiServer::complete_translated(const Call& call, Dialect dialect) {
+  auto body = parse_ordered_json(call.request.body, "the body");
+  if (!body.ok()) return error_response(400, body.error().message, "", "invalid_json");
+  const auto asked = std::make_shared<const OrderedJson>(*std::move(body));
+  const auto chat = dialect == Dialect::kMessages ? chat_of_messages(*asked) : chat_of_responses(*asked);
+  if (const auto* error = std::get_if<ApiError>(&chat)) return refusal(*error);
+  HttpRequest request = call.request;
+  request.body = std::get<OrderedJson>(chat).dump();
+  return complete({request, call.waker, call.route, call.caller, asked}, dialect);
+}
 
 // The model comes first: its sampling is what the request's parameters change.
-HttpReply ApiServer::complete(const Call& call, bool is_chat) {
+HttpReply ApiServer::complete(const Call& call, Dialect dialect) {
   const auto body = parse_json(call.request.body, "the body");
   if (!body.ok()) return error_response(400, body.error().message, "", "invalid_json");
   const auto name = json_string(*body, "model", "");
@@ -210,53 +234,54 @@ HttpReply ApiServer::complete(const Call& call, bool is_chat) {
     return error_response(404, fmt::format("there is no model '{}' here; GET /v1/models lists those that are", *name),
                           "model", "model_not_found");
   }
-  if (const auto model = roster_->take(*index)) return answer(call, *body, *model, is_chat);
-  return wait_for_model(call, *index, *body, is_chat);
+  if (const auto model = roster_->take(*index)) return answer(call, *body, *model, dialect);
+  return wait_for_model(call, *index, *body, dialect);
 }
 
 // Nothing is loaded for a request that would be refused all the same, or for a key that may not use it.
-HttpReply ApiServer::wait_for_model(const Call& call, std::size_t index, const Json& body, bool is_chat) {
+HttpReply ApiServer::wait_for_model(const Call& call, std::size_t index, const Json& body, Dialect dialect) {
   const std::string& name = entries()[index].offer.name;
   CompletionRequest request;
-  if (auto error = read_parameters(body, is_chat ? chat_parameters() : text_parameters(), request))
-    return refusal(*error);
+  if (auto error = read_parameters(body, parameters_of(dialect), request)) return refusal(*error);
   const std::vector<std::string>& allowed = call.caller.models;
   if (!allowed.empty() && std::find(allowed.begin(), allowed.end(), name) == allowed.end())
     return error_response(403, fmt::format("the key is not for the model '{}'", name), "model", "model_not_allowed");
   const auto go_on = [this, kept = std::make_shared<const HttpRequest>(call.request), waker = call.waker,
-                      route = call.route, caller = call.caller, is_chat](const ServedModel& model) {
-    return answer({*kept, waker, route, caller}, *parse_json(kept->body, "the body"), model, is_chat);
+                      route = call.route, caller = call.caller, asked = call.asked, dialect](const ServedModel& model) {
+    return answer({*kept, waker, route, caller, asked}, *parse_json(kept->body, "the body"), model, dialect);
   };
   ModelRequest wait(*roster_, roster_->wait_for(index, call.waker), go_on);
   return std::make_unique<ModelWait>(std::move(wait), request.stream);
 }
 
-HttpReply ApiServer::answer(const Call& call, const Json& body, const ServedModel& model, bool is_chat) {
+HttpReply ApiServer::answer(const Call& call, const Json& body, const ServedModel& model, Dialect dialect) {
   CompletionRequest request;
-  if (!is_chat) request.max_tokens = kTextMaxTokens;
+  if (dialect == Dialect::kText) request.max_tokens = kTextMaxTokens;
   request.sampling = model.sampling;
-  if (auto error = read_parameters(body, is_chat ? chat_parameters() : text_parameters(), request))
-    return refusal(*error);
+  if (auto error = read_parameters(body, parameters_of(dialect), request)) return refusal(*error);
   if (auto error = check_against_model(request, model)) return refusal(*error);
   keep_schema_order(call.request.body, request);
   if (!request.seed) request.seed = static_cast<std::int64_t>(ids_.bits() >> 1);
-  return is_chat ? answer_chat(call, model, std::move(request)) : answer_text(call, model, std::move(request));
+  return dialect == Dialect::kText ? answer_text(call, model, std::move(request))
+                                   : answer_chat(call, model, std::move(request), dialect);
 }
 
-HttpReply ApiServer::answer_chat(const Call& call, const ServedModel& model, CompletionRequest request) {
+HttpReply ApiServer::answer_chat(const Call& call, const ServedModel& model, CompletionRequest request,
+                                 Dialect dialect) {
   const bool offers_tools = request.tool_choice != ToolChoice::kNone;
   auto prompt = model.chat_template->render(request.messages, request.thinking,
                                             offers_tools ? std::span(request.tools) : std::span<ToolDefinition>());
   if (!prompt.ok()) return error_response(400, prompt.error().message, "messages", "invalid_value");
   auto masks = grammars_.find(model, request, prompt->answer_start != ReasoningSplitter::Start::kAnswer);
   if (!masks.ok()) return refusal(form_error(masks.error(), request));
-  return admit(call, {model, std::move(request), *std::move(prompt), /*is_chat=*/true, call.waker, *std::move(masks)});
+  return admit(call,
+               {model, std::move(request), *std::move(prompt), dialect, call.waker, *std::move(masks), call.asked});
 }
 
 HttpReply ApiServer::answer_text(const Call& call, const ServedModel& model, CompletionRequest request) {
   auto prompt = text_prompt(model, request);
   if (!prompt.ok()) return error_response(400, "'suffix': " + prompt.error().message, "suffix", "unsupported");
-  return admit(call, {model, std::move(request), *std::move(prompt), /*is_chat=*/false, call.waker});
+  return admit(call, {model, std::move(request), *std::move(prompt), Dialect::kText, call.waker});
 }
 
 // What can be asked of an answer that is being written: so far, to end its thought.
@@ -281,7 +306,7 @@ HttpReply ApiServer::post_control(const Call& call) {
 // What it may cost at most is reserved before the engine sees it.
 HttpReply ApiServer::admit(const Call& call, Job job) {
   const int n_prompt = static_cast<int>(job.prompt.ids.size()), context = job.model.engine->context_length();
-  const std::string_view param = job.is_chat ? "messages" : "prompt";
+  const std::string_view param = job.dialect == Dialect::kText ? "prompt" : "messages";
   if (n_prompt == 0) return error_response(400, "the prompt is empty", param, "invalid_value");
   if (n_prompt >= context) {
     return error_response(
@@ -317,13 +342,26 @@ HttpReply ApiServer::generate(const Job& job, std::shared_ptr<Meter> meter) {
   const AnswerHead head{new_uuid(), model.name, fingerprint_of(model.name), std::time(nullptr)};
   std::erase_if(thinking_, [](const auto& entry) { return entry.second.end.expired(); });
   thinking_.emplace(head.id, Thinking{generation->end_thinking(), account_id});
-  std::string echoed = request.echo ? model.tokenizer->decode(job.prompt.ids) : "";
-  auto wire = job.is_chat ? chat_wire(head, {.thinks = job.prompt.in_thinking(), .logprobs = request.logprobs})
-                          : text_wire(head, {.echoed = std::move(echoed),
-                                             .logprobs = request.logprobs,
-                                             .scores_prompt = request.scores_prompt()});
+  auto wire = wire_of(job, head);
   if (request.stream) return std::make_unique<AnswerEvents>(std::move(*generation), std::move(wire), request);
   return std::make_unique<WholeAnswer>(std::move(*generation), std::move(wire), request);
+}
+
+std::unique_ptr<AnswerWire> ApiServer::wire_of(const Job& job, const AnswerHead& head) {
+  const CompletionRequest& request = job.request;
+  switch (job.dialect) {
+    case Dialect::kText:
+      return text_wire(head, {.echoed = request.echo ? job.model.tokenizer->decode(job.prompt.ids) : "",
+                              .logprobs = request.logprobs,
+                              .scores_prompt = request.scores_prompt()});
+    case Dialect::kMessages:
+      return messages_wire(head, static_cast<int>(job.prompt.ids.size()));
+    case Dialect::kResponses:
+      return responses_wire(head, *job.asked);
+    case Dialect::kChat:
+      break;
+  }
+  return chat_wire(head, {.thinks = job.prompt.in_thinking(), .logprobs = request.logprobs});
 }
 
 // Version 4 (RFC 9562), as DeepSeek's ids are.

@@ -14,6 +14,7 @@
 #include "serve/access.h"
 #include "serve/accounts.h"
 #include "serve/answer_filter.h"
+#include "serve/answer_wire.h"
 #include "serve/completion_request.h"
 #include "serve/http_message.h"
 #include "serve/http_server.h"
@@ -21,6 +22,8 @@
 #include "serve/served_model.h"
 
 namespace r1 {
+
+enum class Dialect { kText, kChat, kMessages, kResponses };  // of a request for an answer
 
 class ApiServer final : public HttpHandler {
  public:
@@ -44,8 +47,9 @@ class ApiServer final : public HttpHandler {
   struct Call {  // a request with what its handling needs
     const HttpRequest& request;
     const HttpWaker& waker;
-    std::string_view route;  // the path in the table that matched
-    Caller caller = {};      // nobody, where no key was sent
+    std::string_view route;                              // the path in the table that matched
+    Caller caller = {};                                  // nobody, where no key was sent
+    std::shared_ptr<const OrderedJson> asked = nullptr;  // the body as it was sent, where another is read
   };
   struct Job;  // what a generation is made from
   struct Route {
@@ -60,6 +64,8 @@ class ApiServer final : public HttpHandler {
   HttpReply answer_caller(const Route& route, const HttpRequest& request, const HttpWaker& waker);
   HttpReply post_chat(const Call& call);
   HttpReply post_text(const Call& call);
+  HttpReply post_messages(const Call& call);
+  HttpReply post_responses(const Call& call);
   HttpReply post_control(const Call& call);
   HttpReply get_models(const Call& call);
   HttpReply get_model(const Call& call);
@@ -72,13 +78,15 @@ class ApiServer final : public HttpHandler {
 
   std::string_view state() const;  // "ready", "loading", "stopping"
   const std::vector<ModelRoster::Entry>& entries() const;
-  HttpReply complete(const Call& call, bool is_chat);
-  HttpReply wait_for_model(const Call& call, std::size_t index, const Json& body, bool is_chat);
-  HttpReply answer(const Call& call, const Json& body, const ServedModel& model, bool is_chat);
-  HttpReply answer_chat(const Call& call, const ServedModel& model, CompletionRequest request);
+  HttpReply complete(const Call& call, Dialect dialect);
+  HttpReply complete_translated(const Call& call, Dialect dialect);
+  HttpReply wait_for_model(const Call& call, std::size_t index, const Json& body, Dialect dialect);
+  HttpReply answer(const Call& call, const Json& body, const ServedModel& model, Dialect dialect);
+  HttpReply answer_chat(const Call& call, const ServedModel& model, CompletionRequest request, Dialect dialect);
   HttpReply answer_text(const Call& call, const ServedModel& model, CompletionRequest request);
   HttpReply admit(const Call& call, Job job);
   HttpReply generate(const Job& job, std::shared_ptr<Meter> meter);
+  static std::unique_ptr<AnswerWire> wire_of(const Job& job, const AnswerHead& head);
   std::string new_uuid();
   static HttpResponse json_response(const OrderedJson& body);
 

@@ -163,6 +163,7 @@ void Generation::take_finish(Answer& answer, const Finish& finish, AnswerPiece& 
       answer.text.stopped() ? answer.text.completion_tokens() : finish.usage.completion_tokens;
   take_rest(answer, piece);
   const bool stopped = answer.text.stopped();
+  piece.stop_string = answer.text.stop_string();
   const bool is_cut = !stopped && finish.reason != FinishReason::kStop;
   const bool has_calls = answer.calls && answer.calls->n_calls() > 0;
   piece.finish_reason = is_cut ? "length" : has_calls ? "tool_calls" : "stop";

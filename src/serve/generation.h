@@ -44,6 +44,7 @@ struct AnswerPiece {
   std::vector<TokenReport> thinking_tokens, answer_tokens;  // when logprobs were asked for
   std::string_view finish_reason;                           // "stop", "length", "tool_calls", …; "" before the end
   std::string_view finish_detail;                           // what no finish_reason says; "": nothing
+  std::string stop_string = {};                             // of those asked for: the one that ended it
 };
 
 struct UsageReport {

@@ -8,7 +8,15 @@ namespace r1 {
 namespace {
 
 constexpr std::size_t kPieceBytes = 16 << 10;
-constexpr std::string_view kStreamEnd = "data: [DONE]\n\n";
+
+// How each dialect ends a stream that is complete.
+bool is_complete(std::string_view stream) {
+  if (stream.ends_with("data: [DONE]\n\n")) return true;
+  const std::size_t last = stream.rfind("\n\nevent: ");
+  if (last == std::string_view::npos) return false;
+  const std::string_view event = stream.substr(last + 9);
+  return event.starts_with("message_stop\n") || event.starts_with("response.completed\n");
+}
 
 class RecordedWhole final : public HttpDeferred {
  public:
@@ -40,7 +48,7 @@ class RecordedStream final : public HttpStream {
     const Progress progress = inner_->advance(out);
     // One byte too many is enough for store() to refuse it.
     if (record_.size() <= KeptAnswers::kAnswerBytesMax) record_.append(out, n_before);
-    if (progress == Progress::kDone && record_.ends_with(kStreamEnd))
+    if (progress == Progress::kDone && is_complete(record_))
       kept_.store(request_, /*is_stream=*/true, std::move(record_));
     return progress;
   }

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "serve/http_message.h"
 #include "serve/metrics.h"
+#include "serve/openapi_dialects.h"
 #include "serve/openapi_schemas.h"
 #include "serve/page.h"
 #include "serve/parameters.h"
@@ -34,6 +35,10 @@ constexpr std::array kOperations = {
               "Control", "Control"},
     Operation{"POST", "/completions", "createCompletion", "Continue a text", "CompletionRequest", "TextCompletion",
               "TextCompletion"},
+    Operation{"POST", "/messages", "createMessage", "Continue a conversation, as Anthropic's Messages API",
+              "MessageRequest", "Message", "MessageEvent"},
+    Operation{"POST", "/responses", "createResponse", "Continue a conversation, as OpenAI's Responses API",
+              "ResponseRequest", "Response", "ResponseEvent"},
     Operation{"GET", "/models", "listModels", "List what is served", "", "ModelList"},
     Operation{"GET", "/models/", "retrieveModel", "Describe one model", "", "Model"},
     Operation{"GET", "/user/balance", "getBalance", "What the key's account has left", "", "Balance"},
@@ -188,6 +193,7 @@ OrderedJson components() {
                          {"CompletionRequest", request_schema(text_parameters())},
                          {"Document", {{"type", "object"}, {"required", {"openapi", "paths"}}}}};
   schemas.update(parsed(schema::kAnswers));
+  schemas.update(parsed(schema::kDialects));
   OrderedJson responses = OrderedJson::object();
   for (const ErrorAnswer& error : kErrors)
     responses[std::to_string(error.status)] = {
