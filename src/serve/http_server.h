@@ -22,7 +22,7 @@ namespace r1 {
 struct HttpServerOptions {
   std::string host = "127.0.0.1";  // an address, or "localhost"
   int port = 0;                    // 0: any free one
-  int n_connections_max = 10'000;  // beyond: 503; lowered to what the file descriptor limit allows
+  int n_connections_max = 16'384;  // beyond: 503; lowered to what the file descriptor limit allows
   int header_bytes_max = 16 << 10;
   std::int64_t body_bytes_max = 8 << 20;
   std::int64_t bodies_bytes_max = 256 << 20;  // of all requests being received together; beyond: 503
