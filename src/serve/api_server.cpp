@@ -24,6 +24,8 @@
 namespace r1 {
 namespace {
 
+constexpr std::int64_t kKeptBytesMax = 32 << 20;
+
 // A completion that names no limit gets OpenAI's; a chat runs to its end.
 constexpr int kTextMaxTokens = 16;
 
@@ -102,6 +104,17 @@ struct ApiServer::Job {
   HttpWaker waker;
   std::shared_ptr<TokenMasks> masks = nullptr;         // of a form the answer must have
   std::shared_ptr<const OrderedJson> asked = nullptr;  // see Call
+};
+
+struct ApiServer::Kept {
+  Kept(const HttpRequest& kept, std::int64_t& total) : request(kept), bytes(total) {
+    bytes += std::ssize(request.body);
+  }
+  ~Kept() { bytes -= std::ssize(request.body); }
+  Kept(const Kept&) = delete;
+  Kept& operator=(const Kept&) = delete;
+  const HttpRequest request;
+  std::int64_t& bytes;
 };
 
 ApiServer::ApiServer(const std::vector<ServedModel>& models, AccessOptions access, Accounts* accounts)
@@ -246,9 +259,12 @@ HttpReply ApiServer::wait_for_model(const Call& call, std::size_t index, const J
   const std::vector<std::string>& allowed = call.caller.models;
   if (!allowed.empty() && std::find(allowed.begin(), allowed.end(), name) == allowed.end())
     return error_response(403, fmt::format("the key is not for the model '{}'", name), "model", "model_not_allowed");
-  const auto go_on = [this, kept = std::make_shared<const HttpRequest>(call.request), waker = call.waker,
+  if (kept_bytes_ + std::ssize(call.request.body) > kKeptBytesMax)
+    return model_refusal({ErrorCode::kOutOfResource, "the requests that wait for models are too large together"});
+  const auto go_on = [this, kept = std::make_shared<const Kept>(call.request, kept_bytes_), waker = call.waker,
                       route = call.route, caller = call.caller, asked = call.asked, dialect](const ServedModel& model) {
-    return answer({*kept, waker, route, caller, asked}, *parse_json(kept->body, "the body"), model, dialect);
+    return answer({kept->request, waker, route, caller, asked}, *parse_json(kept->request.body, "the body"), model,
+                  dialect);
   };
   ModelRequest wait(*roster_, roster_->wait_for(index, call.waker), go_on);
   return std::make_unique<ModelWait>(std::move(wait), request.stream);

@@ -51,7 +51,8 @@ class ApiServer final : public HttpHandler {
     Caller caller = {};                                  // nobody, where no key was sent
     std::shared_ptr<const OrderedJson> asked = nullptr;  // the body as it was sent, where another is read
   };
-  struct Job;  // what a generation is made from
+  struct Job;   // what a generation is made from
+  struct Kept;  // a request that waits for its model
   struct Route {
     std::string_view method;
     std::string path;
@@ -92,6 +93,7 @@ class ApiServer final : public HttpHandler {
 
   AnswerGrammars grammars_;              // the roster tells it what it unloads
   std::unique_ptr<ModelRoster> roster_;  // not looked at before is_loaded_
+  std::int64_t kept_bytes_ = 0;          // of the bodies of requests that wait for a model
   std::atomic<bool> is_loaded_ = false;
   const AccessOptions access_;
   Accounts* const accounts_;  // null: none are kept

@@ -8,6 +8,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/bounded_queue.h"
+
 #include "serve/script_model.h"
 
 namespace r1 {
@@ -423,6 +425,34 @@ TEST_F(ApiTest, AnEchoWithLogprobsScoresEveryTokenOfThePromptToo) {
                 .size(),
             2u)
       << "one token before which nothing came, and the answer's";
+}
+
+TEST_F(ApiTest, RequestsThatWaitForAModelAreBoundedInBytes) {
+  start(kThinker);
+  BoundedQueue<int> gate(1);
+  const auto load = [&]() -> Result<ServedModel> {
+    gate.pop();
+    return model->served();
+  };
+  api = std::make_unique<ApiServer>(std::vector<ServedModel>());
+  api->publish({{.name = "r1", .context_length = 8, .load = nullptr, .loaded = model->served()},
+                {.name = "slow", .context_length = 8, .bytes = 1, .load = load}});
+  const std::string body = json{{"model", "slow"}, {"prompt", std::string(7 << 20, 'x')}}.dump();
+  const auto ask = [&] {
+    const HttpRequest request{"POST", "/v1/completions", "", "1.1", {{"Host", "localhost"}}, body};
+    return api->handle(request, HttpWaker(nullptr));
+  };
+  std::vector<HttpReply> waiting;
+  for (int i = 0; i < 4; ++i) {
+    waiting.push_back(ask());
+    ASSERT_TRUE(std::holds_alternative<std::unique_ptr<HttpPending>>(waiting.back())) << i;
+  }
+  EXPECT_EQ(std::get<HttpResponse>(ask()).status, 503);
+  waiting.pop_back();
+  EXPECT_TRUE(std::holds_alternative<std::unique_ptr<HttpPending>>(ask())) << "one that leaves makes room";
+  waiting.clear();
+  gate.push(0);
+  while (api->is_loading_model()) api->tick();
 }
 
 TEST_F(ApiTest, ASuffixIsForModelsThatFillInTheMiddle) {
