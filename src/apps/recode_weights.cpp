@@ -25,12 +25,15 @@ bool wants(const Weight& w, Dtype dtype) {
 std::vector<Weight*> matrices_of(Weights& weights) {
   std::vector<Weight*> matrices = {&weights.embed};
   if (weights.head.data != weights.embed.data) matrices.push_back(&weights.head);
-  for (LayerWeights& layer : weights.layers) {
+  std::vector<LayerWeights*> layers;
+  for (LayerWeights& layer : weights.layers) layers.push_back(&layer);
+  if (weights.mtp) layers.push_back(&*weights.mtp);
+  for (LayerWeights* layer : layers) {
     for (const TensorSpec& spec : layer_tensors()) {
       const auto* field = std::get_if<Weight LayerWeights::*>(&spec.field);
-      if (field != nullptr && *field != &LayerWeights::router) matrices.push_back(&(layer.**field));
+      if (field != nullptr && *field != &LayerWeights::router) matrices.push_back(&(layer->**field));
     }
-    for (ExpertWeights& expert : layer.experts)
+    for (ExpertWeights& expert : layer->experts)
       matrices.insert(matrices.end(), {&expert.gate, &expert.up, &expert.down});
   }
   return matrices;

@@ -64,27 +64,66 @@ Tensor ffn(Pass& pass, const ModelConfig& c, const LayerWeights& w, Tensor x, in
   return swiglu(pass, rows, w.w_gate, w.w_up, w.w_down);
 }
 
+// A block: x [tokens, dim], the residual stream, into next.
+void block(Pass& pass, const ModelConfig& c, const LayerWeights& w, Tensor x, const RopeAngles& angles, int layer,
+           Tensor next) {
+  const PassScope scope(pass);  // what a block made is gone after it, but for its output
+  Tensor h = rms_norm(pass, x, w.attn_norm, c.rms_eps);
+  h = add(pass, x, c.is_deepseek() ? mla(pass, c, w, h, angles, layer) : gqa(pass, c, w, h, angles, layer));
+  add_into(pass, h, ffn(pass, c, w, rms_norm(pass, h, w.ffn_norm, c.rms_eps), layer), next);
+}
+
 }  // namespace
 
 Forward::Forward(const ModelConfig& config, const Weights& weights)
     : config_(config), weights_(weights), rope_frequencies_(rope_frequencies(config.rope)) {}
 
-Tensor Forward::operator()(Pass& pass) const {
+// After the last block: [tokens, dim]; nothing when nobody wants it any more.
+Tensor Forward::residual_stream(Pass& pass) const {
   const ModelConfig& c = config_;
   const RopeAngles angles = rope_angles(pass, rope_frequencies_, c.rope.magnitude);
-  Tensor x = embed(pass, weights_.embed);  // [tokens, dim]: the residual stream
+  Tensor x = embed(pass, weights_.embed, pass.batch.token_ids);
   Tensor next = pass.make(x.shape);
   for (int layer = 0; layer < c.n_layers; ++layer) {
     if (pass.is_wanted != nullptr && !(*pass.is_wanted)()) return {};
-    const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
-    const PassScope scope(pass);  // what a block made is gone after it, but for its output
-    Tensor h = rms_norm(pass, x, w.attn_norm, c.rms_eps);
-    h = add(pass, x, c.is_deepseek() ? mla(pass, c, w, h, angles, layer) : gqa(pass, c, w, h, angles, layer));
-    add_into(pass, h, ffn(pass, c, w, rms_norm(pass, h, w.ffn_norm, c.rms_eps), layer), next);
+    block(pass, c, weights_.layers[static_cast<std::size_t>(layer)], x, angles, layer, next);
     next = pass.make_over(std::exchange(x, next));
   }
+  return x;
+}
+
+Tensor Forward::operator()(Pass& pass) const {
+  const Tensor x = residual_stream(pass);
+  if (x.data == nullptr) return {};
   Tensor wanted = gather_rows(pass, x, pass.batch.logits_rows);
-  return linear(pass, rms_norm(pass, wanted, weights_.norm, c.rms_eps), weights_.head);
+  return linear(pass, rms_norm(pass, wanted, weights_.norm, config_.rms_eps), weights_.head);
+}
+
+Tensor Forward::hidden(Pass& pass) const {
+  const Tensor x = residual_stream(pass);
+  return x.data == nullptr ? x : rms_norm(pass, x, weights_.norm, config_.rms_eps);
+}
+
+Tensor Forward::logits(Pass& pass, Tensor hidden, std::span<const int> row_ids) const {
+  return linear(pass, gather_rows(pass, hidden, row_ids), weights_.head);
+}
+
+// The report prints the hidden state first and the embedding second; the published weights are the other way round, and
+// made for hidden states behind the final norm.
+Tensor Forward::predict_second(Pass& pass, Tensor hidden, std::span<const int> next_ids,
+                               std::span<const int> row_ids) const {
+  R1_ASSERT(has_mtp(), "the model has a module for multi-token prediction");
+  const ModelConfig& c = config_;
+  const LayerWeights& w = *weights_.mtp;
+  R1_SHAPE(hidden, {pass.n_tokens(), c.dim});
+  const RopeAngles angles = rope_angles(pass, rope_frequencies_, c.rope.magnitude);
+  Tensor embedded = rms_norm(pass, embed(pass, weights_.embed, next_ids), w.enorm, c.rms_eps);
+  Tensor joined = concat_columns(pass, embedded, rms_norm(pass, hidden, w.hnorm, c.rms_eps));  // [tokens, 2 * dim]
+  Tensor x = linear(pass, joined, w.eh_proj);
+  Tensor y = pass.make(x.shape);
+  block(pass, c, w, x, angles, c.n_layers, y);
+  Tensor wanted = gather_rows(pass, y, row_ids);
+  return linear(pass, rms_norm(pass, wanted, w.head_norm, c.rms_eps), weights_.head);
 }
 
 }  // namespace r1

@@ -133,21 +133,45 @@ Status bind_separate_experts(Binder& binder, const ModelConfig& c, int layer, st
   return {};
 }
 
+Status bind_layer(Binder& binder, Naming naming, const ModelConfig& c, int layer, LayerWeights& w) {
+  for (const TensorSpec& spec : layer_tensors()) R1_TRY_STATUS(bind_layer_tensor(binder, naming, c, spec, layer, w));
+  if (c.is_deepseek() && !w.wkv_b.present() && !(w.wk_b.present() && w.wv_b.present())) {
+    return Error{ErrorCode::kInvalidInput,
+                 fmt::format("layer {} has neither attn_kv_b nor both of attn_k_b and attn_v_b", layer)};
+  }
+  if (!c.is_moe_layer(layer)) return {};
+  w.experts.resize(static_cast<std::size_t>(c.route.n_routed_experts));
+  return naming == Naming::kGguf ? bind_stacked_experts(binder, c, layer, w.experts)
+                                 : bind_separate_experts(binder, c, layer, w.experts);
+}
+
 Status bind_layers(Binder& binder, Naming naming, const ModelConfig& c, std::vector<LayerWeights>& layers) {
   layers.resize(static_cast<std::size_t>(c.n_layers));
-  for (int layer = 0; layer < c.n_layers; ++layer) {
-    LayerWeights& w = layers[static_cast<std::size_t>(layer)];
-    for (const TensorSpec& spec : layer_tensors()) R1_TRY_STATUS(bind_layer_tensor(binder, naming, c, spec, layer, w));
-    if (c.is_deepseek() && !w.wkv_b.present() && !(w.wk_b.present() && w.wv_b.present())) {
-      return Error{ErrorCode::kInvalidInput,
-                   fmt::format("layer {} has neither attn_kv_b nor both of attn_k_b and attn_v_b", layer)};
-    }
-    if (!c.is_moe_layer(layer)) continue;
-    w.experts.resize(static_cast<std::size_t>(c.route.n_routed_experts));
-    R1_TRY_STATUS(naming == Naming::kGguf ? bind_stacked_experts(binder, c, layer, w.experts)
-                                          : bind_separate_experts(binder, c, layer, w.experts));
-  }
+  for (int layer = 0; layer < c.n_layers; ++layer)
+    R1_TRY_STATUS(bind_layer(binder, naming, c, layer, layers[static_cast<std::size_t>(layer)]));
   return {};
+}
+
+// The module for multi-token prediction, where the file has it: many were made without, whatever their configuration
+// says.
+Status bind_mtp(Binder& binder, Naming naming, const ModelConfig& c, Weights& w) {
+  const bool is_gguf = naming == Naming::kGguf;
+  const int layer = c.n_layers;
+  const std::string joins =
+      is_gguf ? gguf_layer_name(layer, "nextn.eh_proj.weight") : hf_layer_name(layer, "eh_proj.weight");
+  if (c.n_mtp_layers == 0 || !binder.has(joins)) return {};
+  R1_TRY_STATUS(bind_layer(binder, naming, c, layer, w.mtp.emplace()));
+  for (const std::string_view copy : is_gguf ? kGgufMtpCopies : kHfMtpCopies)
+    binder.find(is_gguf ? gguf_layer_name(layer, copy) : hf_layer_name(layer, copy));
+  return {};
+}
+
+// Layers for predicting still further ahead, and what is left of one without its module: not used.
+bool is_unused_mtp(const ModelConfig& c, const Weights& w, std::string_view name, std::string_view prefix) {
+  for (int layer = c.n_layers + (w.mtp ? 1 : 0); layer < c.n_layers + c.n_mtp_layers; ++layer) {
+    if (name.starts_with(fmt::format("{}{}.", prefix, layer))) return true;
+  }
+  return false;
 }
 
 Status bind_outer(Binder& binder, const OuterNames& names, ModelConfig& c, Weights& w) {
@@ -186,9 +210,9 @@ Result<Model> load_gguf(const std::string& path) {
   R1_TRY_STATUS(bind_outer(binder, kGgufNames, model.config, model.weights));
   R1_TRY_STATUS(bind_layers(binder, Naming::kGguf, model.config, model.weights.layers));
   R1_TRY_STATUS(bind_rope_factors(binder, model.config));
-  const std::string mtp_layer = fmt::format("blk.{}.", model.config.n_layers);
+  R1_TRY_STATUS(bind_mtp(binder, Naming::kGguf, model.config, model.weights));
   R1_TRY_STATUS(binder.check_all_bound(to_string(model.config.architecture), [&](const std::string& name) {
-    return model.config.n_mtp_layers > 0 && name.starts_with(mtp_layer);
+    return is_unused_mtp(model.config, model.weights, name, "blk.");
   }));
   model.files = std::move(file);
   return model;
@@ -202,9 +226,9 @@ Result<Model> load_hf_folder(const std::string& folder) {
   Binder binder(file.tensors(), model.converted);
   R1_TRY_STATUS(bind_outer(binder, kHfNames, model.config, model.weights));
   R1_TRY_STATUS(bind_layers(binder, Naming::kHuggingFace, model.config, model.weights.layers));
-  const std::string mtp_layer = fmt::format("model.layers.{}.", model.config.n_layers);
+  R1_TRY_STATUS(bind_mtp(binder, Naming::kHuggingFace, model.config, model.weights));
   R1_TRY_STATUS(binder.check_all_bound(to_string(model.config.architecture), [&](const std::string& name) {
-    return name.ends_with(".rotary_emb.inv_freq") || (model.config.n_mtp_layers > 0 && name.starts_with(mtp_layer));
+    return name.ends_with(".rotary_emb.inv_freq") || is_unused_mtp(model.config, model.weights, name, "model.layers.");
   }));
   model.files = std::move(file);
   return model;

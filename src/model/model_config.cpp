@@ -22,8 +22,8 @@ std::string_view to_string(Architecture architecture) {
   return "";
 }
 
-KvLayout ModelConfig::kv_layout(Dtype dtype) const {
-  if (is_deepseek()) return {n_layers, mla_shape().latent_width(), 0, dtype};
+KvLayout ModelConfig::kv_layout(Dtype dtype, bool with_mtp) const {
+  if (is_deepseek()) return {n_layers + (with_mtp ? 1 : 0), mla_shape().latent_width(), 0, dtype};
   return {n_layers, n_kv_heads * head_dim, n_kv_heads * head_dim, dtype};
 }
 
@@ -51,6 +51,7 @@ Status check_deepseek(const ModelConfig& c) {
                               {"qk_rope_head_dim", c.qk_rope_head_dim, 2, 1 << 12},
                               {"v_head_dim", c.v_head_dim, 1, 1 << 12},
                               {"n_dense_layers", c.n_dense_layers, 0, c.n_layers},
+                              {"n_mtp_layers", c.n_mtp_layers, 0, 1 << 4},
                               {"n_routed_experts", c.route.n_routed_experts, 0, 1 << 14}}));
   if (c.route.n_routed_experts == 0) return {};
   R1_TRY_STATUS(check_bounds({{"moe_inter_dim", c.moe_inter_dim, 1, 1 << 20},

@@ -39,7 +39,8 @@ struct ModelConfig {
   int n_shared_experts = 0, moe_inter_dim = 0;
   RouteConfig route;
   bool has_router_bias = false;
-  int n_mtp_layers = 0;  // layers n_layers, … of the file, for multi-token prediction: not part of the main model
+  // Layers n_layers, … of the file, for multi-token prediction: not part of the main model. The first is used.
+  int n_mtp_layers = 0;
 
   bool is_deepseek() const { return architecture == Architecture::kDeepSeek; }
   bool is_moe_layer(int layer) const { return route.n_routed_experts > 0 && layer >= n_dense_layers; }
@@ -47,7 +48,8 @@ struct ModelConfig {
   MlaShape mla_shape() const {
     return {n_heads, kv_lora_rank, qk_nope_head_dim, qk_rope_head_dim, v_head_dim, attention_scale};
   }
-  KvLayout kv_layout(Dtype dtype) const;
+  // With room for the latents of multi-token prediction, or without.
+  KvLayout kv_layout(Dtype dtype, bool with_mtp = false) const;
 };
 
 Result<ModelConfig> config_from_gguf(const GgufMetadata& metadata);

@@ -19,6 +19,7 @@ bool qkv_bias(C c, int) { return c.architecture == Architecture::kQwen2; }
 bool dense(C c, int layer) { return !c.is_moe_layer(layer); }
 bool moe(C c, int layer) { return c.is_moe_layer(layer); }
 bool router_bias(C c, int layer) { return c.is_moe_layer(layer) && c.has_router_bias; }
+bool mtp(C c, int layer) { return layer >= c.n_layers; }
 bool shared(C c, int layer) { return c.is_moe_layer(layer) && c.n_shared_experts > 0; }
 
 Shape dim(C c) { return {c.dim}; }
@@ -96,6 +97,14 @@ const TensorSpec kLayerTensors[] = {
     {&L::shared_gate, "ffn_gate_shexp.weight", "mlp.shared_experts.gate_proj.weight", shared_in, shared},
     {&L::shared_up, "ffn_up_shexp.weight", "mlp.shared_experts.up_proj.weight", shared_in, shared},
     {&L::shared_down, "ffn_down_shexp.weight", "mlp.shared_experts.down_proj.weight", shared_out, shared},
+    {&L::enorm, "nextn.enorm.weight", "enorm.weight", dim, mtp},
+    {&L::hnorm, "nextn.hnorm.weight", "hnorm.weight", dim, mtp},
+    {&L::eh_proj, "nextn.eh_proj.weight", "eh_proj.weight",
+     [](C c) {
+       return Shape{c.dim, 2 * c.dim};
+     },
+     mtp},
+    {&L::head_norm, "nextn.shared_head_norm.weight", "shared_head.norm.weight", dim, mtp},
 };
 
 const ExpertSpec kExpertTensors[] = {

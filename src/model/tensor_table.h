@@ -40,6 +40,11 @@ struct OuterNames {
 inline constexpr OuterNames kGgufNames{"token_embd.weight", "output_norm.weight", "output.weight"};
 inline constexpr OuterNames kHfNames{"model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"};
 
+// What some files repeat in the layer for multi-token prediction: the model's embedding and head, under these names
+// within the layer.
+inline constexpr std::string_view kGgufMtpCopies[] = {"nextn.embed_tokens.weight", "nextn.shared_head_head.weight"};
+inline constexpr std::string_view kHfMtpCopies[] = {"embed_tokens.weight", "shared_head.head.weight"};
+
 std::string gguf_layer_name(int layer, std::string_view name);  // "blk.3.attn_q.weight"
 std::string hf_layer_name(int layer, std::string_view name);    // "model.layers.3.self_attn.q_proj.weight"
 std::string hf_expert_name(int layer, int expert,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -35,13 +36,23 @@ struct LayerWeights {
   const float* router_bias = nullptr;          // [n_routed_experts]
   std::vector<ExpertWeights> experts;          // [n_routed_experts]
   Weight shared_gate, shared_up, shared_down;  // as one expert of width n_shared_experts * moe_inter_dim
+  // Of the layer for multi-token prediction alone: norms of the next token's embedding and of the hidden state, what
+  // joins the two, and the norm before the head.
+  const float *enorm = nullptr, *hnorm = nullptr;  // [dim]
+  Weight eh_proj;                                  // [dim, 2 * dim]: the embedding's columns come first
+  const float* head_norm = nullptr;                // [dim]
 };
 
 struct Weights {
-  Weight embed;  // [vocab_size, dim]
-  std::vector<LayerWeights> layers;
-  const float* norm = nullptr;  // [dim]
-  Weight head;                  // [vocab_size, dim]
+  Weight embed;                      // [vocab_size, dim]
+  std::vector<LayerWeights> layers;  // [n_layers]
+  const float* norm = nullptr;       // [dim]
+  Weight head;                       // [vocab_size, dim]
+  std::optional<LayerWeights> mtp;   // layer n_layers of files that have one; embedding and head are the model's
+
+  const LayerWeights& layer(int i) const {
+    return static_cast<std::size_t>(i) < layers.size() ? layers[static_cast<std::size_t>(i)] : *mtp;
+  }
 };
 
 // A model in memory: the views above, the mapped files they look into, and the few numbers that had to be converted.

@@ -44,21 +44,21 @@ void for_each_row_in_order(std::int64_t n_rows, RowBody body) {
 
 }  // namespace
 
-Tensor embed(Pass& pass, const Weight& table) {
+Tensor embed(Pass& pass, const Weight& table, std::span<const int> token_ids) {
   const OpTimer timer(pass, "embed");
-  Tensor x = pass.make({pass.n_tokens(), table.n_cols()});
+  Tensor x = pass.make({static_cast<std::int64_t>(token_ids.size()), table.n_cols()});
   R1_ASSERT(table.dtype != Dtype::kF8E4M3, "embedding tables are never FP8 (DeepSeek-V3 keeps them in BF16)");
   for_each_row(pass, x.n_rows(), [&](std::int64_t row) {
-    const std::int64_t id = pass.batch.token_ids[static_cast<std::size_t>(row)];
+    const std::int64_t id = token_ids[static_cast<std::size_t>(row)];
     R1_ASSERT(id >= 0 && id < table.n_rows(), "token ids are checked where requests come in");
     kernels(table.dtype).dequantize(table.data + id * table.row_bytes(), x.row(row), table.n_cols());
   });
   if (pass.tape != nullptr) {
-    pass.tape->record([x, table](Pass& p) {
+    pass.tape->record([x, table, token_ids](const Pass& p) {
       const Tensor d_table = p.tape->gradient_of(table);
       if (d_table.data == nullptr) return;
       for_each_row_in_order(x.n_rows(), [&](std::int64_t row) {
-        float* d_row = d_table.row(p.batch.token_ids[static_cast<std::size_t>(row)]);
+        float* d_row = d_table.row(token_ids[static_cast<std::size_t>(row)]);
         add(d_row, x.grad_row(row), d_row, x.n_cols());
       });
     });
@@ -117,6 +117,25 @@ void add_into(Pass& pass, Tensor a, Tensor b, Tensor y) {
 Tensor add(Pass& pass, Tensor a, Tensor b) {
   Tensor y = pass.make(a.shape);
   add_into(pass, a, b, y);
+  return y;
+}
+
+Tensor concat_columns(Pass& pass, Tensor a, Tensor b) {
+  const OpTimer timer(pass, "concat_columns");
+  R1_ASSERT(a.n_rows() == b.n_rows(), "a row of each");
+  Tensor y = pass.make({a.n_rows(), a.n_cols() + b.n_cols()});
+  for_each_row(pass, y.n_rows(), [&](std::int64_t row) {
+    std::copy_n(a.row(row), a.n_cols(), y.row(row));
+    std::copy_n(b.row(row), b.n_cols(), y.row(row) + a.n_cols());
+  });
+  if (pass.tape != nullptr) {
+    pass.tape->record([a, b, y](Pass& p) {
+      for_each_row(p, y.n_rows(), [&](std::int64_t row) {
+        add(a.grad_row(row), y.grad_row(row), a.grad_row(row), a.n_cols());
+        add(b.grad_row(row), y.grad_row(row) + a.n_cols(), b.grad_row(row), b.n_cols());
+      });
+    });
+  }
   return y;
 }
 

@@ -6,8 +6,9 @@
 
 namespace r1 {
 
-// Rows of the embedding table for the batch's tokens: [tokens, dim].
-Tensor embed(Pass& pass, const Weight& table);
+// Rows of the embedding table for tokens, the batch's or others: [token_ids.size(), dim]. With a tape token_ids must
+// outlive the pass.
+Tensor embed(Pass& pass, const Weight& table, std::span<const int> token_ids);
 
 // weight * x / sqrt(mean(x^2) + eps), row by row; weight: [n_cols of x]. Statistics in f32.
 Tensor rms_norm(Pass& pass, Tensor x, const float* weight, float eps);
@@ -18,6 +19,9 @@ Tensor norm_first_columns(Pass& pass, Tensor x, const float* weight, int n_norme
 // a + b, of one shape; into y, or into a new tensor.
 Tensor add(Pass& pass, Tensor a, Tensor b);
 void add_into(Pass& pass, Tensor a, Tensor b, Tensor y);
+
+// [a, b], row by row: [rows, n_cols of a + n_cols of b].
+Tensor concat_columns(Pass& pass, Tensor a, Tensor b);
 
 // silu(gate) * up, of one shape.
 Tensor silu_mul(Pass& pass, Tensor gate, Tensor up);

@@ -25,6 +25,12 @@ PackedBatch::PackedBatch(std::span<const Example> examples) {
       const auto at = static_cast<std::size_t>(i);
       token_ids_.push_back(example.tokens[at]);
       positions_.push_back(i);
+      next_ids_.push_back(example.tokens[at + 1]);
+      if (i + 1 < n && example.coefficients[at + 2] != 0.0f) {
+        mtp_rows_.push_back(first_row + i);
+        mtp_targets_.push_back(example.tokens[at + 2]);
+        mtp_coefficients_.push_back(example.coefficients[at + 2]);
+      }
       if (example.coefficients[at + 1] == 0.0f) continue;  // a prompt's tokens: the head is spared
       logits_rows_.push_back(first_row + i);
       targets_.push_back(example.tokens[at + 1]);

@@ -36,12 +36,22 @@ class PackedBatch {
   // Of the rows whose coefficient is not 0, example by example: only their logits are asked for.
   std::span<const int> targets() const { return targets_; }
   std::span<const float> coefficients() const { return coefficients_; }
+  // Of multi-token prediction: the token after each row's; and rows that also have a token after that one with a
+  // coefficient, which is their target.
+  struct Mtp {
+    std::span<const int> next_ids;              // [rows]
+    std::span<const int> logits_rows, targets;  // [targets]
+    std::span<const float> coefficients;        // [targets]
+  };
+  Mtp mtp() const { return {next_ids_, mtp_rows_, mtp_targets_, mtp_coefficients_}; }
   int n_rows() const { return static_cast<int>(token_ids_.size()); }
   int n_blocks() const { return n_blocks_; }  // of the cache
 
  private:
   std::vector<int> token_ids_, positions_, logits_rows_, targets_;
   std::vector<float> coefficients_;
+  std::vector<int> next_ids_, mtp_rows_, mtp_targets_;
+  std::vector<float> mtp_coefficients_;
   std::vector<std::vector<KvBlockId>> blocks_;
   std::vector<SequenceRows> sequences_;
   int n_blocks_ = 0;

@@ -179,7 +179,8 @@ class GrpoSteps final : public StageSteps {
         coefficients[t] = static_cast<float>(share * token_coefficient(config_.grpo, answer.advantage, token));
       }
     }
-    return learner_.trainer().step(mine, config_.schedule.at(step), balance_speed_at(config_, step));
+    return learner_.trainer().step(
+        mine, {.learning_rate = config_.schedule.at(step), .balance_speed = balance_speed_at(config_, step)});
   }
 
   StepReport report(const std::vector<Group>& groups, const StepStats& stats) const {

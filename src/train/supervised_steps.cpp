@@ -20,7 +20,8 @@ class SupervisedSteps final : public StageSteps {
   Result<StepReport> step(int step) override {
     const std::vector<Example> examples = draw(step);
     const float learning_rate = config_.schedule.at(step);
-    const StepStats stats = learner_.trainer().step(examples, learning_rate, balance_speed_at(config_, step));
+    const StepStats stats = learner_.trainer().step(
+        examples, {.learning_rate = learning_rate, .balance_speed = balance_speed_at(config_, step)});
     StepReport report;
     report.n_tokens = stats.n_rows;
     const auto n = static_cast<double>(std::max<std::int64_t>(1, stats.n_targets));

@@ -30,6 +30,8 @@ Weight matrix_at(const float* data, const Shape& shape) {
   return {.data = reinterpret_cast<const std::byte*>(data), .dtype = Dtype::kF32, .shape = shape};
 }
 
+int n_layers_with_mtp(const ModelConfig& c) { return c.n_layers + (c.n_mtp_layers > 0 ? 1 : 0); }
+
 // Places tensors one after another.
 class Layout {
  public:
@@ -95,8 +97,9 @@ void TrainedModel::lay_out() {
   for (int layer = 0; layer < c.n_layers; ++layer) lay_out_layer(c, layer, layout);
   layout.vector(std::string(kGgufNames.norm), {c.dim}, 1.0f);
   if (!c.tied_head) layout.table(std::string(kGgufNames.head));
+  if (c.n_mtp_layers > 0) lay_out_layer(c, c.n_layers, layout);
   n_trained_ = layout.size();
-  for (int layer = 0; layer < c.n_layers; ++layer) {
+  for (int layer = 0; layer < n_layers_with_mtp(c); ++layer) {
     for (const TensorSpec& spec : layer_tensors()) {
       if (!is_router_bias(spec) || !is_wanted(c, spec, layer)) continue;
       layout.vector(gguf_layer_name(layer, spec.gguf), spec.shape(c), 0.0f);
@@ -119,8 +122,8 @@ void TrainedModel::bind() {
   w.head = c.tied_head ? w.embed : matrix_at(at(std::string(kGgufNames.head)), {c.vocab_size, c.dim});
   w.norm = at(std::string(kGgufNames.norm));
   w.layers.resize(static_cast<std::size_t>(c.n_layers));
-  for (int layer = 0; layer < c.n_layers; ++layer) {
-    LayerWeights& mine = w.layers[static_cast<std::size_t>(layer)];
+  for (int layer = 0; layer < n_layers_with_mtp(c); ++layer) {
+    LayerWeights& mine = layer < c.n_layers ? w.layers[static_cast<std::size_t>(layer)] : w.mtp.emplace();
     for (const TensorSpec& spec : layer_tensors()) {
       if (!is_wanted(c, spec, layer)) continue;
       const float* data = at(gguf_layer_name(layer, spec.gguf));
@@ -153,7 +156,7 @@ void TrainedModel::draw(std::uint64_t seed) {
 }
 
 std::span<float> TrainedModel::router_bias(int layer) {
-  const float* bias = model_.weights.layers[static_cast<std::size_t>(layer)].router_bias;
+  const float* bias = model_.weights.layer(layer).router_bias;
   if (bias == nullptr) return {};
   return {values_.data() + (bias - values_.data()), static_cast<std::size_t>(config().route.n_routed_experts)};
 }

@@ -26,7 +26,8 @@ struct ParameterTensor {
 class TrainedModel {
  public:
   // Numbers are drawn by the seed: matrices normal with standard deviation 0.5 / sqrt(n_in), those that write to the
-  // residual stream divided by sqrt(2 n_layers), the embedding 0.03.
+  // residual stream divided by sqrt(2 n_layers), the embedding 0.03. The layer for multi-token prediction, if the
+  // configuration has one, changes no other number.
   TrainedModel(const ModelConfig& config, std::uint64_t seed);
   TrainedModel(TrainedModel&&) noexcept = default;  // views into the array stay valid
 
@@ -37,7 +38,8 @@ class TrainedModel {
   std::span<const float> values() const { return values_; }
   // The first n_trained() numbers have gradients; behind them lie the routers' biases, which balancing moves.
   std::int64_t n_trained() const { return n_trained_; }
-  // [n_routed_experts] of a layer with experts and a bias; empty for others.
+  // [n_routed_experts] of a layer with experts and a bias, that of multi-token prediction (n_layers) included; empty
+  // for others.
   std::span<float> router_bias(int layer);
 
  private:

@@ -25,7 +25,7 @@ struct Trainer::Worker {
   KvCache& cache_of(int n_blocks) {
     if (!kv || kv->n_blocks() < n_blocks) {
       kv.reset();
-      kv.emplace(model.config.kv_layout(Dtype::kF32), n_blocks);
+      kv.emplace(model.config.kv_layout(Dtype::kF32, model.weights.mtp.has_value()), n_blocks);
     }
     return *kv;
   }
@@ -53,7 +53,9 @@ namespace {
 
 void count_choices(const ModelConfig& c, std::span<const RouteRecord> routes, StepStats& stats) {
   if (routes.empty()) return;
-  stats.expert_load.resize(static_cast<std::size_t>(c.n_layers - c.n_dense_layers));
+  int last_layer = 0;
+  for (const RouteRecord& record : routes) last_layer = std::max(last_layer, record.layer);
+  stats.expert_load.resize(static_cast<std::size_t>(last_layer + 1 - c.n_dense_layers));
   for (const RouteRecord& record : routes) {
     auto& loads = stats.expert_load[static_cast<std::size_t>(record.layer - c.n_dense_layers)];
     loads.resize(static_cast<std::size_t>(c.route.n_routed_experts), 0);
@@ -73,6 +75,9 @@ void count_tokens(std::span<const TokenLoss> losses, std::span<const float> coef
 
 void add_stats(const StepStats& from, StepStats& to) {
   to.loss += from.loss;
+  to.mtp_loss += from.mtp_loss;
+  to.n_mtp_targets += from.n_mtp_targets;
+  to.n_mtp_best += from.n_mtp_best;
   to.n_rows += from.n_rows;
   to.n_targets += from.n_targets;
   to.sum_logprob += from.sum_logprob;
@@ -84,6 +89,21 @@ void add_stats(const StepStats& from, StepStats& to) {
     for (std::size_t e = 0; e < from.expert_load[layer].size(); ++e)
       to.expert_load[layer][e] += from.expert_load[layer][e];
   }
+}
+
+// The loss of the token after the next, weighted, and its gradient.
+void add_mtp_loss(Pass& pass, const Forward& forward, Tensor hidden, const PackedBatch& packed, float weight,
+                  StepStats& stats) {
+  const PackedBatch::Mtp mtp = packed.mtp();
+  const Tensor logits = forward.predict_second(pass, hidden, mtp.next_ids, mtp.logits_rows);
+  std::vector<float> coefficients(mtp.coefficients.begin(), mtp.coefficients.end());
+  for (float& coefficient : coefficients) coefficient *= weight;
+  const std::vector<TokenLoss> losses = cross_entropy(pass, logits, mtp.targets, coefficients);
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    stats.mtp_loss -= double{mtp.coefficients[i]} * losses[i].logprob;
+    stats.n_mtp_best += losses[i].is_best ? 1 : 0;
+  }
+  stats.n_mtp_targets += static_cast<std::int64_t>(losses.size());
 }
 
 }  // namespace
@@ -99,21 +119,24 @@ Trainer::Trainer(TrainedModel& model, TrainerConfig config)
 Trainer::~Trainer() = default;
 
 void Trainer::run_pass(Worker& worker, std::span<const Example> examples, std::span<float> gradients,
-                       std::int64_t step_rows, Share& share) const {
+                       const PassSettings& settings, Share& share) const {
   const PackedBatch packed(examples);
   const Batch batch = packed.view();
   const ArenaScope scope(worker.arena);
   std::vector<RouteRecord> routes;
   Tape tape(model_.values().first(gradients.size()), gradients);
-  tape.balance_alpha = config_.balance_alpha / static_cast<float>(step_rows);
+  tape.balance_alpha = config_.balance_alpha / static_cast<float>(settings.step_rows);
   Pass pass{.pool = worker.pool,
             .arena = worker.arena,
             .batch = batch,
             .kv = worker.cache_of(packed.n_blocks()),
             .routes = &routes,
             .tape = gradients.empty() ? nullptr : &tape};
-  const Tensor logits = worker.forward(pass);
+  const bool with_mtp = settings.mtp_weight > 0;
+  const Tensor hidden = with_mtp ? worker.forward.hidden(pass) : Tensor{};
+  const Tensor logits = with_mtp ? worker.forward.logits(pass, hidden, batch.logits_rows) : worker.forward(pass);
   const std::vector<TokenLoss> losses = cross_entropy(pass, logits, packed.targets(), packed.coefficients());
+  if (with_mtp) add_mtp_loss(pass, worker.forward, hidden, packed, settings.mtp_weight, share.stats);
   if (!gradients.empty()) tape.backward(pass);
 
   count_tokens(losses, packed.coefficients(), share.stats);
@@ -129,11 +152,12 @@ void Trainer::run_pass(Worker& worker, std::span<const Example> examples, std::s
   }
 }
 
-void Trainer::run_shares(std::span<const Example> examples, std::vector<Share>& shares, bool with_gradients) {
+void Trainer::run_shares(std::span<const Example> examples, std::vector<Share>& shares, bool with_gradients,
+                         float mtp_weight) {
   std::vector<std::vector<int>> cut = cut_into_shares(examples, config_.n_shares);
   shares.resize(cut.size());
-  std::int64_t n_rows = 0;
-  for (const Example& example : examples) n_rows += example.n_rows();
+  PassSettings settings{.step_rows = 0, .mtp_weight = mtp_weight};
+  for (const Example& example : examples) settings.step_rows += example.n_rows();
   pool_.run(static_cast<int>(cut.size()), [&](int i, int thread) {
     Worker& worker = *workers_[static_cast<std::size_t>(thread)];
     Share& share = shares[static_cast<std::size_t>(i)];
@@ -148,7 +172,7 @@ void Trainer::run_shares(std::span<const Example> examples, std::vector<Share>& 
         if (!some.empty() && rows > config_.rows_at_once) break;
         some.push_back(next);
       }
-      run_pass(worker, some, with_gradients ? gradients : std::span<float>(), n_rows, share);
+      run_pass(worker, some, with_gradients ? gradients : std::span<float>(), settings, share);
     }
   });
 }
@@ -184,14 +208,15 @@ void Trainer::move_biases(const StepStats& stats, float speed) {
   }
 }
 
-StepStats Trainer::step(std::span<const Example> examples, float learning_rate, float balance_speed) {
+StepStats Trainer::step(std::span<const Example> examples, const StepSettings& settings) {
+  R1_ASSERT(settings.mtp_weight == 0 || model_.config().n_mtp_layers > 0, "the model has what is to be trained");
   std::vector<Share> shares;
-  run_shares(examples, shares, true);
+  run_shares(examples, shares, true, settings.mtp_weight);
   StepStats stats;
   for (const Share& share : shares) add_stats(share.stats, stats);
   add_gradients(shares);
-  stats.gradient_norm = adamw_.step(pool_, model_, gradients_, learning_rate);
-  if (balance_speed > 0) move_biases(stats, balance_speed);
+  stats.gradient_norm = adamw_.step(pool_, model_, gradients_, settings.learning_rate);
+  if (settings.balance_speed > 0) move_biases(stats, settings.balance_speed);
   return stats;
 }
 

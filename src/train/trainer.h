@@ -25,13 +25,26 @@ struct TrainerConfig {
   float balance_alpha = 1e-4f;  // of the sequence-wise balance loss
 };
 
+// What may change from step to step.
+struct StepSettings {
+  float learning_rate = 0;
+  // gamma of auxiliary-loss-free balancing (Wang et al. 2024; V3 report 2.1.2), by which routers' biases move once, up
+  // for experts chosen less than the mean, centred; 0: they stay.
+  float balance_speed = 0;
+  // lambda, the weight of multi-token prediction's loss beside the main one (V3 report 2.2); 0: that module is not run.
+  float mtp_weight = 0;
+};
+
 struct StepStats {
-  double loss = 0;  // sum of coefficient * -logprob
+  double loss = 0;                                 // sum of coefficient * -logprob
+  double mtp_loss = 0;                             // the same of the token after the next, before it is weighted
+  std::int64_t n_mtp_targets = 0, n_mtp_best = 0;  // as n_targets, n_best
   std::int64_t n_rows = 0, n_targets = 0;
   double sum_logprob = 0, sum_entropy = 0;             // over targets
   std::int64_t n_best = 0;                             // targets with the greatest logit
   double gradient_norm = 0;                            // before clipping
-  std::vector<std::vector<std::int64_t>> expert_load;  // [layers with experts][n_routed_experts] choices
+  std::vector<std::vector<std::int64_t>> expert_load;  // [layers with experts][n_routed_experts] choices;
+                                                       // that of multi-token prediction last, if it was run
 
   double mean_logprob() const { return n_targets == 0 ? 0 : sum_logprob / static_cast<double>(n_targets); }
   // max load / mean load - 1, the worst layer's (DeepSeek-V3's MaxVio); 0 without experts.
@@ -44,9 +57,8 @@ class Trainer {
   Trainer(TrainedModel& model, TrainerConfig config);
   ~Trainer();
 
-  // One update. `balance_speed`: gamma of auxiliary-loss-free balancing (Wang et al. 2024; V3 report 2.1.2), by which
-  // routers' biases move once, up for experts chosen less than the mean, centred; 0: they stay.
-  StepStats step(std::span<const Example> examples, float learning_rate, float balance_speed = 0);
+  // One update.
+  StepStats step(std::span<const Example> examples, const StepSettings& settings);
 
   // Log-probabilities of all targets with a coefficient, example by example; nothing changes.
   std::vector<std::vector<float>> logprobs(std::span<const Example> examples);
@@ -59,10 +71,16 @@ class Trainer {
   struct Worker;
   struct Share;
 
+  struct PassSettings {
+    std::int64_t step_rows = 0;  // of all the step's examples
+    float mtp_weight = 0;
+  };
+
   // Some examples of a share through forward and, where there is room for gradients, backward.
-  void run_pass(Worker& worker, std::span<const Example> examples, std::span<float> gradients, std::int64_t step_rows,
-                Share& share) const;
-  void run_shares(std::span<const Example> examples, std::vector<Share>& shares, bool with_gradients);
+  void run_pass(Worker& worker, std::span<const Example> examples, std::span<float> gradients,
+                const PassSettings& settings, Share& share) const;
+  void run_shares(std::span<const Example> examples, std::vector<Share>& shares, bool with_gradients,
+                  float mtp_weight = 0);
   void add_gradients(const std::vector<Share>& shares);
   void move_biases(const StepStats& stats, float speed);
 

@@ -27,6 +27,11 @@ ModelConfig full_deepseek() {
   return c;
 }
 
+ModelConfig with_mtp(ModelConfig c) {
+  c.n_mtp_layers = 1;
+  return c;
+}
+
 std::vector<Example> random_examples(std::initializer_list<int> lengths, std::uint64_t seed = 3) {
   std::vector<Example> examples;
   Rng rng(seed, 0);
@@ -40,26 +45,23 @@ std::vector<Example> random_examples(std::initializer_list<int> lengths, std::ui
   return examples;
 }
 
-double loss_of(TrainedModel& model, std::span<const Example> examples) {
-  Trainer trainer(model, {.n_shares = 2});
-  const auto logprobs = trainer.logprobs(examples);
-  double loss = 0;
-  for (std::size_t i = 0; i < examples.size(); ++i) {
-    for (std::size_t t = 0; t < logprobs[i].size(); ++t)
-      loss -= double{examples[i].coefficients[t + 1]} * logprobs[i][t];
-  }
-  return loss;
+double loss_of(TrainedModel& model, std::span<const Example> examples, float mtp_weight) {
+  TrainedModel copy(model.config(), 5);  // what a step decays and moves is not the model's own
+  std::copy(model.values().begin(), model.values().end(), copy.values().begin());
+  Trainer trainer(copy, {.n_shares = 2});
+  const StepStats stats = trainer.step(examples, {.mtp_weight = mtp_weight});
+  return stats.loss + double{mtp_weight} * stats.mtp_loss;
 }
 
 // Along a random direction in one tensor, gradient and central difference agree as far as f32 lets them. Every expert
 // is activated: a choice that flips within the difference is a jump that no gradient describes.
-void expect_gradients(ModelConfig config) {
+void expect_gradients(ModelConfig config, float mtp_weight = 0) {
   config.route.n_activated_experts = config.route.n_routed_experts;
   config.route.n_limited_groups = config.route.n_expert_groups;
   TrainedModel model(config, 5);
   const std::vector<Example> examples = random_examples({23, 70, 2, 41});
   Trainer trainer(model, {.n_shares = 2, .rows_at_once = 64, .balance_alpha = 0});
-  trainer.step(examples, 0.0f);
+  trainer.step(examples, {.mtp_weight = mtp_weight});
   const std::vector<float> gradients(trainer.gradients().begin(), trainer.gradients().end());
   for (const ParameterTensor& p : model.parameters()) {
     if (p.offset >= model.n_trained()) break;
@@ -85,7 +87,7 @@ void expect_gradients(ModelConfig config) {
         model.values()[static_cast<std::size_t>(p.offset) + i] =
             saved[static_cast<std::size_t>(p.offset) + i] + step * direction[i];
       }
-      const double loss = loss_of(model, examples);
+      const double loss = loss_of(model, examples, mtp_weight);
       std::copy(saved.begin(), saved.end(), model.values().begin());
       return loss;
     };
@@ -97,20 +99,52 @@ void expect_gradients(ModelConfig config) {
 
 TEST(Trainer, GradientsEqualFiniteDifferencesOfNano) { expect_gradients(shape("nano-0.15m")); }
 TEST(Trainer, GradientsEqualFiniteDifferencesOfDeepSeek) { expect_gradients(full_deepseek()); }
+TEST(Trainer, GradientsEqualFiniteDifferencesOfMultiTokenPrediction) {
+  expect_gradients(with_mtp(full_deepseek()), 0.3f);
+}
 TEST(Trainer, GradientsEqualFiniteDifferencesOfQwen2) { expect_gradients(shape("student-qwen2")); }
 TEST(Trainer, GradientsEqualFiniteDifferencesOfLlama) { expect_gradients(shape("student-llama")); }
 
 TEST(Trainer, WorkersChangeNoBit) {
   std::vector<float> alone;
   for (const int n_workers : {1, 2, 4}) {
-    TrainedModel model(full_deepseek(), 5);
+    TrainedModel model(with_mtp(full_deepseek()), 5);
     Trainer trainer(model, {.n_workers = n_workers, .n_shares = 4});
     for (std::uint64_t step = 0; step < 5; ++step) {
-      trainer.step(random_examples({9, 30, 17, 44, 3, 64, 65, 12}, step), 1e-3f, 1e-3f);
+      trainer.step(random_examples({9, 30, 17, 44, 3, 64, 65, 12}, step),
+                   {.learning_rate = 1e-3f, .balance_speed = 1e-3f, .mtp_weight = 0.3f});
     }
     if (alone.empty()) alone.assign(model.values().begin(), model.values().end());
     EXPECT_EQ(std::memcmp(alone.data(), model.values().data(), alone.size() * 4), 0) << n_workers << " workers";
   }
+}
+
+// Without weight the module is not run: what is left is a model without it, to the last bit.
+TEST(Trainer, MultiTokenPredictionWithoutWeightChangesNoBit) {
+  TrainedModel plain(full_deepseek(), 5), with(with_mtp(full_deepseek()), 5);
+  const std::vector<Example> examples = random_examples({23, 70, 2, 41});
+  Trainer of_plain(plain, {.n_shares = 2}), of_with(with, {.n_shares = 2});
+  of_plain.step(examples, {.learning_rate = 1e-3f});
+  of_with.step(examples, {.learning_rate = 1e-3f});
+  const auto n = static_cast<std::size_t>(plain.n_trained());
+  EXPECT_EQ(std::memcmp(plain.values().data(), with.values().data(), n * 4), 0);
+  EXPECT_EQ(std::memcmp(of_plain.gradients().data(), of_with.gradients().data(), n * 4), 0);
+}
+
+// Targets are the tokens after the next, of the same example; an untrained module spreads over the vocabulary.
+TEST(Trainer, MultiTokenPredictionHasItsTargets) {
+  Example first{.tokens = {1, 2, 3, 4}, .coefficients = {0, 1, 0, 1}}, second{.tokens = {5, 6}, .coefficients = {0, 1}};
+  const PackedBatch packed(std::vector<Example>{first, second});
+  const PackedBatch::Mtp mtp = packed.mtp();
+  const auto list = [](std::span<const int> span) { return std::vector<int>(span.begin(), span.end()); };
+  EXPECT_EQ(list(mtp.next_ids), (std::vector<int>{2, 3, 4, 6}));
+  EXPECT_EQ(list(mtp.logits_rows), (std::vector<int>{1}));
+  EXPECT_EQ(list(mtp.targets), (std::vector<int>{4}));
+  TrainedModel model(with_mtp(shape("nano-0.15m")), 5);
+  Trainer trainer(model, {});
+  const StepStats stats = trainer.step(std::vector<Example>{first, second}, {.mtp_weight = 0.3f});
+  EXPECT_EQ(stats.n_mtp_targets, 1);
+  EXPECT_NEAR(stats.mtp_loss, std::log(kVocabulary), 0.05 * std::log(kVocabulary));
 }
 
 TEST(Trainer, LearnsOneBatchByHeart) {
@@ -118,10 +152,11 @@ TEST(Trainer, LearnsOneBatchByHeart) {
   Trainer trainer(model, {.n_workers = 2, .adamw = {.weight_decay = 0}});
   std::vector<Example> examples = random_examples({20, 20, 20, 20, 20, 20, 20, 20});
   for (Example& example : examples) example.coefficients.assign(20, 1.0f / (8 * 19));
-  const double first = trainer.step(examples, 0).loss;
+  const double first = trainer.step(examples, {}).loss;
   EXPECT_NEAR(first, std::log(kVocabulary), 0.02 * std::log(kVocabulary));
   double loss = first;
-  for (int step = 0; step < 300 && loss >= 0.02; ++step) loss = trainer.step(examples, 3e-3f, 1e-3f).loss;
+  for (int step = 0; step < 300 && loss >= 0.02; ++step)
+    loss = trainer.step(examples, {.learning_rate = 3e-3f, .balance_speed = 1e-3f}).loss;
   EXPECT_LT(loss, 0.02);
 }
 
@@ -143,10 +178,10 @@ TEST(Trainer, BiasesBalanceASkewedRouter) {
            1;
   };
   const std::vector<Example> examples = random_examples({200, 200, 200});
-  EXPECT_GT(load_of_first(trainer.step(examples, 0.0f, 2e-2f)), 3);
+  EXPECT_GT(load_of_first(trainer.step(examples, {.balance_speed = 2e-2f})), 3);
   double violation = 0;
   for (int step = 1; step < 90; ++step) {
-    violation = load_of_first(trainer.step(examples, 0.0f, step < 60 ? 2e-2f : 2e-3f));
+    violation = load_of_first(trainer.step(examples, {.balance_speed = step < 60 ? 2e-2f : 2e-3f}));
   }
   EXPECT_LT(violation, 0.25);
   float after = 0;
@@ -157,7 +192,7 @@ TEST(Trainer, BiasesBalanceASkewedRouter) {
 TEST(Trainer, BiasesStayWithoutSpeed) {
   TrainedModel model(shape("nano-0.15m"), 5);
   Trainer trainer(model, {});
-  trainer.step(random_examples({50, 60}), 1e-3f, 0.0f);
+  trainer.step(random_examples({50, 60}), {.learning_rate = 1e-3f});
   for (const float b : model.router_bias(1)) EXPECT_EQ(b, 0.0f);
 }
 
