@@ -118,7 +118,7 @@ void add_deepseek(OrderedJson& json, const ModelConfig& c) {
   json["routed_scaling_factor"] = decimal(c.route.route_scale);
   json["scoring_func"] = c.route.scoring == RouteConfig::Scoring::kSigmoid ? "sigmoid" : "softmax";
   json["topk_method"] = c.has_router_bias ? "noaux_tc" : "greedy";
-  json["num_nextn_predict_layers"] = 0;
+  json["num_nextn_predict_layers"] = c.n_mtp_layers;
 }
 
 struct HfNames {
@@ -145,7 +145,8 @@ GgufMetadata gguf_metadata(const ModelConfig& c, MlaTensors mla) {
   metadata.set("general.type", std::string("model"));
   metadata.set("general.name", c.name);
   Keys keys(metadata, architecture + ".");
-  keys.integer("block_count", c.n_layers);
+  keys.integer("block_count", c.n_layers + c.n_mtp_layers);
+  if (c.n_mtp_layers > 0) keys.integer("nextn_predict_layers", c.n_mtp_layers);
   keys.integer("context_length", c.context_length);
   keys.integer("embedding_length", c.dim);
   keys.integer("feed_forward_length", c.inter_dim);

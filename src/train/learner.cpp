@@ -102,6 +102,11 @@ Result<std::unique_ptr<Learner>> Learner::make(const StageConfig& config, int n_
   }
   R1_TRY(Tokenizer tokenizer, Tokenizer::from_vocabulary(vocabulary));
   R1_TRY(const ModelConfig shape, trained_shape(saved ? saved->shape : config.shape, tokenizer.vocab_size()));
+  if (std::max(config.mtp_weight, config.last_mtp_weight) > 0 && shape.n_mtp_layers == 0) {
+    return Error{
+        ErrorCode::kInvalidInput,
+        fmt::format("mtp_weight is above 0, but shape {} has no layer for it; {}+mtp has", shape.name, shape.name)};
+  }
   const auto family = template_of(tokenizer);
   if (!family.ok() || family.value().family() != TemplateFamily::kDeepSeekR1) {
     return Error{ErrorCode::kInvalidInput, "the vocabulary lacks R1's control tokens, by which dialogues are written"};

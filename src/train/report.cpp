@@ -28,6 +28,8 @@ constexpr FigureKind kFigures[] = {
     {"gradient_norm", "Gradient norm", ChartScale::kLogarithmic},
     {"learning_rate", "Learning rate", ChartScale::kLinear, 0.001},  // has no noise, but corners,
     {"max_violation", "Expert load: worst over mean, less 1", ChartScale::kLinear},
+    {"mtp_loss", "Loss of the token after the next, nats per token", ChartScale::kLogarithmic},
+    {"mtp_accuracy", "Token after the next right", ChartScale::kShare},
     {"reward", "Reward", ChartScale::kLinear},
     {"accuracy", "Answers that are right", ChartScale::kShare},
     {"format", "Answers in the format", ChartScale::kShare},

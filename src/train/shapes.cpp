@@ -72,21 +72,28 @@ const Named kShapes[] = {
 }  // namespace
 
 Result<ModelConfig> trained_shape(std::string_view name, int vocab_size) {
+  constexpr std::string_view kMtp = "+mtp";
+  const bool with_mtp = name.ends_with(kMtp);
+  const std::string_view plain = with_mtp ? name.substr(0, name.size() - kMtp.size()) : name;
   std::string names;
   for (const Named& shape : kShapes) {
-    if (shape.name != name) {
+    if (shape.name != plain || (with_mtp && !shape.config.is_deepseek())) {
       names += fmt::format("{}{}", names.empty() ? "" : ", ", shape.name);
       continue;
     }
     ModelConfig c = shape.config;
-    c.name = shape.name;
+    c.name = name;
+    c.n_mtp_layers = with_mtp ? 1 : 0;
     c.vocab_size = vocab_size;
     c.context_length = kContext;
     c.tied_head = true;
     c.attention_scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim));
     return c;
   }
-  return Error{ErrorCode::kInvalidInput, fmt::format("no trained shape '{}'; there are {}", name, names)};
+  return Error{ErrorCode::kInvalidInput,
+               fmt::format("no trained shape '{}'; there are {}; +mtp behind a nano's name adds "
+                           "multi-token prediction",
+                           name, names)};
 }
 
 }  // namespace r1

@@ -10,7 +10,8 @@
 
 namespace r1 {
 
-// "nano-0.15m", "nano-1m", "nano-3m" (active parameters), "student-qwen2", "student-llama"; the Error lists them.
+// "nano-0.15m", "nano-1m", "nano-3m" (active parameters), "student-qwen2", "student-llama"; the Error lists them. A
+// nano's name with "+mtp" behind it: the same with the layer for multi-token prediction.
 Result<ModelConfig> trained_shape(std::string_view name, int vocab_size);
 
 }  // namespace r1

@@ -210,6 +210,12 @@ Result<StageConfig> read_stage_config(StageKind kind, std::string_view json, std
     keys.text("traces", c.traces);
     keys.number("traces_share", c.traces_share, 0, 1);
   }
+  if (kind != StageKind::kGrpo && kind != StageKind::kReject) {
+    keys.number("mtp_weight", c.mtp_weight, 0, 10);
+    c.last_mtp_weight = c.mtp_weight / 3;
+    keys.number("last_mtp_weight", c.last_mtp_weight, 0, 10);
+    keys.number("mtp_weight_share", c.mtp_weight_share, 0, 1);
+  }
   read_schedule(keys, c);
   read_optimizer(keys, c);
   read_mix(keys, c);

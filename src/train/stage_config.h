@@ -53,6 +53,9 @@ struct StageConfig {
   double balance_speed = 1e-3;        // gamma; 0: routers' biases stay
   double frozen_balance_share = 0.1;  // the last share of steps in which they stay
   double balance_alpha = 1e-4;
+  // Of multi-token prediction's loss: the first for a share of the steps, then the last (V3: 0.3, then 0.1); 0: none.
+  float mtp_weight = 0, last_mtp_weight = 0;
+  double mtp_weight_share = 2.0 / 3;
   float prompt_weight = 1.0f;   // of prompts' tokens beside answers' tokens
   double answer_alone = 0;      // share of examples without a thought
   std::string traces;           // sft, distill: what a reject stage kept, to learn from
@@ -60,6 +63,9 @@ struct StageConfig {
   std::vector<TaskWeight> mix;  // "tasks": {"addition": 1, …}; none named: all, alike
   GrpoConfig grpo;
   RejectConfig reject;
+
+  float mtp_weight_at(int step) const { return step < n_steps * mtp_weight_share ? mtp_weight : last_mtp_weight; }
+
   int save_every_seconds = 300, log_every = 10, sample_every = 50;
 };
 

@@ -88,6 +88,21 @@ TEST_F(StageTest, PretrainingResumesToTheSameBits) {
       "{" + begin() + R"(, "steps": 8, "tokens_per_step": 600, "learning_rate": 1e-3, "log_every": 1})");
 }
 
+TEST_F(StageTest, MultiTokenPredictionResumesToTheSameBits) {
+  const std::string text = fmt::format(R"({{"shape": "nano-0.15m+mtp", "tokenizer": "{}", "mtp_weight": 0.3, "steps": 8,
+        "tokens_per_step": 600, "learning_rate": 1e-3, "log_every": 1}})",
+                                       vocabulary_path());
+  expect_same_bits_after_a_stop(StageKind::kPretrain, text);
+  const std::string metrics = read_file(folder("whole") + "/metrics.jsonl", 1 << 20).value();
+  EXPECT_NE(metrics.find("\"mtp_loss\""), std::string::npos) << metrics;
+}
+
+TEST_F(StageTest, MultiTokenPredictionNeedsItsLayer) {
+  const auto begun = run(StageKind::kSft, "{" + begin() + R"(, "steps": 2, "mtp_weight": 0.3})", folder("a"));
+  ASSERT_FALSE(begun.ok());
+  EXPECT_NE(begun.error().message.find("nano-0.15m+mtp"), std::string::npos) << begun.error().message;
+}
+
 TEST_F(StageTest, ReinforcementResumesToTheSameBits) {
   expect_same_bits_after_a_stop(StageKind::kGrpo,
                                 "{" + begin() + R"(, "steps": 7, "learning_rate": 1e-3, "log_every": 1,
@@ -137,6 +152,16 @@ TEST_F(StageTest, DamagedCheckpointsAreRefused) {
     ASSERT_TRUE(write_file_atomically(path, whole.substr(0, length)).ok());
     EXPECT_FALSE(load_checkpoint(path).ok()) << length << " bytes";
   }
+}
+
+TEST(StageConfig, TheWeightOfMultiTokenPredictionFallsOnce) {
+  const auto config =
+      read_stage_config(StageKind::kPretrain,
+                        R"({"shape": "nano-1m+mtp", "tokenizer": "x", "steps": 30, "mtp_weight": 0.3})", "test.json");
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  EXPECT_FLOAT_EQ(config.value().mtp_weight_at(0), 0.3f);
+  EXPECT_FLOAT_EQ(config.value().mtp_weight_at(19), 0.3f);
+  EXPECT_FLOAT_EQ(config.value().mtp_weight_at(20), 0.1f);
 }
 
 TEST(StageConfig, SaysWhatIsWrong) {

@@ -20,8 +20,9 @@ class SupervisedSteps final : public StageSteps {
   Result<StepReport> step(int step) override {
     const std::vector<Example> examples = draw(step);
     const float learning_rate = config_.schedule.at(step);
-    const StepStats stats = learner_.trainer().step(
-        examples, {.learning_rate = learning_rate, .balance_speed = balance_speed_at(config_, step)});
+    const StepStats stats = learner_.trainer().step(examples, {.learning_rate = learning_rate,
+                                                               .balance_speed = balance_speed_at(config_, step),
+                                                               .mtp_weight = config_.mtp_weight_at(step)});
     StepReport report;
     report.n_tokens = stats.n_rows;
     const auto n = static_cast<double>(std::max<std::int64_t>(1, stats.n_targets));
@@ -31,6 +32,11 @@ class SupervisedSteps final : public StageSteps {
                       {"gradient_norm", stats.gradient_norm},
                       {"learning_rate", learning_rate},
                       {"max_violation", stats.worst_load()}};
+    if (stats.n_mtp_targets > 0) {
+      report.figures.emplace_back("mtp_loss", stats.mtp_loss);
+      report.figures.emplace_back("mtp_accuracy",
+                                  static_cast<double>(stats.n_mtp_best) / static_cast<double>(stats.n_mtp_targets));
+    }
     return report;
   }
 
