@@ -81,16 +81,20 @@ Result<Prompt> make_prompt(const Options& options, const LoadedModel& model, con
   return model.chat_template().render(messages);
 }
 
-void print_json(const Answer& answer, const SamplingParams& sampling) {
-  const OrderedJson line = {{"text", answer.text},
-                            {"thinking", answer.thinking},
-                            {"finish_reason", to_string(answer.reason)},
-                            {"seed", sampling.seed},
-                            {"prompt_tokens", answer.usage.prompt_tokens},
-                            {"completion_tokens", answer.usage.completion_tokens},
-                            {"reasoning_tokens", answer.reasoning_tokens},
-                            {"seconds_to_first_token", answer.seconds_to_first_token},
-                            {"tokens_per_second", answer.tokens_per_second()}};
+void print_json(const Answer& answer, const SamplingParams& sampling, const EngineStats& stats) {
+  OrderedJson line = {{"text", answer.text},
+                      {"thinking", answer.thinking},
+                      {"finish_reason", to_string(answer.reason)},
+                      {"seed", sampling.seed},
+                      {"prompt_tokens", answer.usage.prompt_tokens},
+                      {"completion_tokens", answer.usage.completion_tokens},
+                      {"reasoning_tokens", answer.reasoning_tokens},
+                      {"seconds_to_first_token", answer.seconds_to_first_token},
+                      {"tokens_per_second", answer.tokens_per_second()}};
+  if (stats.drafted_tokens > 0) {
+    line["drafted_tokens"] = stats.drafted_tokens;
+    line["accepted_tokens"] = stats.accepted_tokens;
+  }
   fmt::print("{}\n", line.dump(-1, ' ', false, OrderedJson::error_handler_t::replace));
 }
 
@@ -107,7 +111,7 @@ Status run(const Options& options) {
   R1_TRY(const Answer got, answer(*model, prompt, answer_options,
                                   [&](const SplitText& delta) { return options.json || printer.print(delta); }));
   if (options.json) {
-    print_json(got, answer_options.sampling);
+    print_json(got, answer_options.sampling, model->engine().stats());
   } else {
     printer.finish();
   }

@@ -41,6 +41,11 @@ void EngineFlags::add_context_to(CLI::App& command) {
       .add_option("--context", context_length,
                   "tokens of prompt and answer together (default: the model's, at most 32768)")
       ->check(CLI::Range(1, 1 << 26));
+  command
+      .add_option("--draft", draft,
+                  "mtp: guess a token ahead by the model's own multi-token prediction; the answer stays the same")
+      ->check(CLI::IsMember({"off", "mtp"}))
+      ->capture_default_str();
 }
 
 void EngineFlags::add_parallel_to(CLI::App& command) {
@@ -70,8 +75,9 @@ Result<ModelEngineOptions> engine_options(const EngineFlags& flags, const Model&
   options.context_length =
       flags.context_length > 0 ? flags.context_length : std::min(model.config.context_length, kDefaultContext);
   options.max_running = flags.max_running;
+  options.draft = flags.draft == "mtp";
   R1_TRY(options.kv_dtype, kv_dtype(flags.kv, model));
-  const std::int64_t block_bytes = model.config.kv_layout(options.kv_dtype).block_bytes();
+  const std::int64_t block_bytes = model.config.kv_layout(options.kv_dtype, options.draft).block_bytes();
   const std::int64_t one_context =
       (options.context_length + KvCache::kBlockTokens - 1) / KvCache::kBlockTokens * block_bytes;
   const std::int64_t wanted = one_context * std::min(flags.max_running, 8);

@@ -19,7 +19,7 @@ namespace r1 {
 
 // The options of commands that run a model; each adds those that mean something to it.
 struct EngineFlags {
-  int n_threads = 0;       // 0: all cores this process may use
+  int n_threads = 0;  // 0: all cores this process may use
   bool pin = false;
   int context_length = 0;  // 0: the model's own, at most kDefaultContext
   int max_running = 16;
@@ -28,10 +28,11 @@ struct EngineFlags {
   bool share_prefixes = false;
   std::int64_t memory_bytes = 0;  // for weights and cache; 0: what the machine has free
   std::int64_t kv_bytes = 0;      // of the cache; 0: see engine_options
+  std::string draft = "off";      // off, mtp
   std::string kv = "auto";        // f32, f16, bf16; auto: f32 for models stored in F32, else f16
 
   void add_to(CLI::App& command);          // -t, --pin, --kv: all that computing alone needs
-  void add_context_to(CLI::App& command);  // --context: where prompts are answered
+  void add_context_to(CLI::App& command);  // --context, --draft: where prompts are answered
   void add_parallel_to(CLI::App& command);
   void add_prefix_cache_to(CLI::App& command);
 };

@@ -78,6 +78,7 @@ struct GenerateRequest {
 struct EngineStats {
   int n_running = 0, n_waiting = 0;
   std::int64_t prompt_tokens = 0, cached_tokens = 0, completion_tokens = 0;  // since the start
+  std::int64_t drafted_tokens = 0, accepted_tokens = 0;  // guesses that were checked, and that were right
   int kv_blocks_total = 0, kv_blocks_free = 0;
   HistogramCounts to_first_token, between_tokens;
   std::array<std::int64_t, kFinishReasons> finished{};  // answers, by FinishReason

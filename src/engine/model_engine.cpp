@@ -30,7 +30,11 @@ bool all_finite(std::span<const float> logits) {
 
 Result<std::unique_ptr<ModelEngine>> ModelEngine::start(const Model& model, ModelEngineOptions options) {
   if (options.context_length <= 0) options.context_length = model.config.context_length;
-  const std::int64_t block_bytes = model.config.kv_layout(options.kv_dtype).block_bytes();
+  if (options.draft && !model.weights.mtp) {
+    return Error{ErrorCode::kUnsupported, "the model has no layer for multi-token prediction, which drafts come from"};
+  }
+  const KvLayout kv_layout = model.config.kv_layout(options.kv_dtype, options.draft);
+  const std::int64_t block_bytes = kv_layout.block_bytes();
   const std::int64_t one_context = (options.context_length + KvCache::kBlockTokens - 1) / KvCache::kBlockTokens;
   const std::int64_t n_blocks = options.kv_bytes > 0 ? options.kv_bytes / block_bytes : one_context;
   if (n_blocks < one_context || n_blocks > INT32_MAX) {
@@ -44,7 +48,7 @@ Result<std::unique_ptr<ModelEngine>> ModelEngine::start(const Model& model, Mode
   std::string fingerprint;
   std::unique_ptr<PrefixStore> store;
   if (!options.prefix_folder.empty()) {
-    fingerprint = cache_fingerprint(model, model.config.kv_layout(options.kv_dtype));
+    fingerprint = cache_fingerprint(model, kv_layout);
     R1_TRY(store, PrefixStore::open({options.prefix_folder, options.prefix_bytes, block_bytes, fingerprint}));
   }
   return std::unique_ptr<ModelEngine>(
@@ -59,10 +63,11 @@ ModelEngine::ModelEngine(const Model& model, const ModelEngineOptions& options, 
       share_prefixes_(options.share_prefixes),
       fingerprint_(std::move(fingerprint)),
       pool_(options.n_threads, options.placement),
-      kv_(model.config.kv_layout(options.kv_dtype), n_blocks),
+      kv_(model.config.kv_layout(options.kv_dtype, options.draft), n_blocks),
       forward_(model.config, model.weights),
       spill_(store ? std::make_unique<PrefixSpill>(std::move(store), kv_) : nullptr),
       scheduler_(scheduler_limits(model, options), n_blocks, spill_.get()),
+      drafter_(options.draft ? std::make_optional<Drafter>(forward_, pool_, arena_, kv_) : std::nullopt),
       submissions_(static_cast<std::size_t>(max_waiting_)),
       n_blocks_free_(n_blocks),
       thread_([this] { run(); }) {}
@@ -129,6 +134,8 @@ EngineStats ModelEngine::stats() const {
           .prompt_tokens = prompt_tokens_.load(),
           .cached_tokens = cached_tokens_.load(),
           .completion_tokens = completion_tokens_.load(),
+          .drafted_tokens = drafted_tokens_.load(),
+          .accepted_tokens = accepted_tokens_.load(),
           .kv_blocks_total = kv_.n_blocks(),
           .kv_blocks_free = n_blocks_free_.load(),
           .to_first_token = times_.to_first.counts(),
@@ -176,43 +183,57 @@ void ModelEngine::step(const ScheduledBatch& batch) {
   const ArenaScope scope(arena_);
   const Batch view = batch.view();
   const auto is_anybody_there = [&] {
-    return std::any_of(batch.computed.begin(), batch.computed.end(), [](const Sequence* sequence) {
-      return !sequence->channel->cancelled.load(std::memory_order_relaxed);
+    return std::any_of(batch.computed.begin(), batch.computed.end(), [](const ScheduledBatch::Computed& computed) {
+      return !computed.sequence->channel->cancelled.load(std::memory_order_relaxed);
     });
   };
   const FunctionRef<bool()> is_wanted(is_anybody_there);
   Pass pass{.pool = pool_, .arena = arena_, .batch = view, .kv = kv_, .is_wanted = &is_wanted};
-  const Tensor logits = forward_(pass);  // [logits_rows, vocab_size]
-  if (logits.data == nullptr) return;    // nothing is known of these rows, and nobody asks
+  const Tensor hidden = drafter_ ? forward_.hidden(pass) : Tensor{};
+  if (drafter_ && hidden.data == nullptr) return;  // nothing is known of these rows, and nobody asks
+  const Tensor logits = drafter_ ? forward_.logits(pass, hidden, view.logits_rows) : forward_(pass);
+  if (logits.data == nullptr) return;
   scheduler_.commit(batch);
   for (std::size_t row = 0; row < batch.sampled.size(); ++row) {
-    Sequence& sequence = *batch.sampled[row];
-    const std::span<const float> row_logits(logits.row(static_cast<std::int64_t>(row)),
-                                            static_cast<std::size_t>(logits.n_cols()));
-    if (sequence.finish) continue;  // an earlier row of it was at fault
-    if (!all_finite(row_logits)) {
-      end(sequence, FinishReason::kError,
-          "the model's logits are not finite: a broken model file or a bug in a kernel");
-      continue;
-    }
-    if (const int next = batch.next_positions[row]; next < sequence.n_prompt_tokens) {
-      const int id = sequence.tokens[static_cast<std::size_t>(next)];
-      sequence.prompt_scores.push_back(sampler_.given(id, row_logits, sequence.sampling));
-      continue;
-    }
-    if (const std::optional<int> forced = sequence.thought ? sequence.thought->forced() : std::nullopt) {
-      append(sequence, sampler_.given(*forced, row_logits, sequence.sampling));
-      continue;
-    }
-    SampledToken token = sampler_.sample(row_logits, sequence.sampling, sequence.tokens, sequence.n_prompt_tokens,
-                                         sequence.filter.get());
-    if (sampler_.verdict() == TokenFilter::Verdict::kOpen)
-      append(sequence, std::move(token));
-    else if (sampler_.verdict() == TokenFilter::Verdict::kEnded)
-      end(sequence, FinishReason::kStop, "");
-    else
-      end(sequence, FinishReason::kError, "no token of the vocabulary continues the answer within its grammar");
+    const auto& [sequence, next_position, follows_draft] = batch.sampled[row];
+    if (follows_draft && !accept_draft(*sequence)) continue;
+    if (sequence->finish) continue;  // an earlier row of it was at fault
+    take(*sequence, next_position,
+         {logits.row(static_cast<std::int64_t>(row)), static_cast<std::size_t>(logits.n_cols())});
   }
+  if (drafter_) drafter_->follow(batch, hidden);
+}
+
+// Whether the token just sampled is the draft, so that the row behind it counts too.
+bool ModelEngine::accept_draft(Sequence& sequence) {
+  drafted_tokens_.fetch_add(1);
+  if (sequence.finish || sequence.undelivered || sequence.tokens.back() != *sequence.draft) return false;
+  accepted_tokens_.fetch_add(1);
+  ++sequence.n_computed;
+  return true;
+}
+
+// The score of a prompt's token, or the sequence's next token, or its end.
+void ModelEngine::take(Sequence& sequence, int next_position, std::span<const float> logits) {
+  if (!all_finite(logits)) {
+    return end(sequence, FinishReason::kError,
+               "the model's logits are not finite: a broken model file or a bug in a kernel");
+  }
+  if (next_position < sequence.n_prompt_tokens) {
+    const int id = sequence.tokens[static_cast<std::size_t>(next_position)];
+    sequence.prompt_scores.push_back(sampler_.given(id, logits, sequence.sampling));
+    return;
+  }
+  if (const std::optional<int> forced = sequence.thought ? sequence.thought->forced() : std::nullopt)
+    return append(sequence, sampler_.given(*forced, logits, sequence.sampling));
+  SampledToken token =
+      sampler_.sample(logits, sequence.sampling, sequence.tokens, sequence.n_prompt_tokens, sequence.filter.get());
+  if (sampler_.verdict() == TokenFilter::Verdict::kOpen)
+    append(sequence, std::move(token));
+  else if (sampler_.verdict() == TokenFilter::Verdict::kEnded)
+    end(sequence, FinishReason::kStop, "");
+  else
+    end(sequence, FinishReason::kError, "no token of the vocabulary continues the answer within its grammar");
 }
 
 // Without a token.

@@ -9,6 +9,7 @@
 
 #include "base/bounded_queue.h"
 #include "base/thread_pool.h"
+#include "engine/drafter.h"
 #include "engine/engine.h"
 #include "engine/sampler.h"
 #include "engine/scheduler.h"
@@ -29,12 +30,13 @@ struct ModelEngineOptions {
   std::string prefix_folder;      // where cached prefixes are kept on disk too; empty: in memory alone
   std::int64_t prefix_bytes = 0;  // at most so much of it
   bool share_prefixes = false;    // between accounts too: they can then see from times what others have sent
+  bool draft = false;             // guess tokens ahead (engine/drafter.h); the model must have the module
 };
 
 class ModelEngine final : public Engine {
  public:
-  // The model must outlive the engine and stay where it is. An Error when the cache can't hold one context, or the
-  // folder for prefixes can't be used.
+  // The model must outlive the engine and stay where it is. An Error when the cache can't hold one context, the
+  // folder for prefixes can't be used, or drafts are wanted of a model without the module for them.
   static Result<std::unique_ptr<ModelEngine>> start(const Model& model, ModelEngineOptions options);
   ~ModelEngine() override;  // running generations end as cancelled
 
@@ -50,6 +52,8 @@ class ModelEngine final : public Engine {
   void run();
   bool take_submissions();
   void step(const ScheduledBatch& batch);
+  bool accept_draft(Sequence& sequence);
+  void take(Sequence& sequence, int next_position, std::span<const float> logits);
   void append(Sequence& sequence, SampledToken token);
   void end(Sequence& sequence, FinishReason reason, std::string message);
   void deliver(Sequence& sequence, StreamEvent event);
@@ -70,11 +74,13 @@ class ModelEngine final : public Engine {
   std::unique_ptr<PrefixSpill> spill_;  // null: no disk
   Scheduler scheduler_;
   Sampler sampler_;
+  std::optional<Drafter> drafter_;  // empty: no drafts
 
   BoundedQueue<std::unique_ptr<Sequence>> submissions_;
   std::atomic<bool> closing_ = false;
   std::atomic<int> n_unfinished_ = 0, n_running_ = 0, n_blocks_free_ = 0;
   std::atomic<std::int64_t> prompt_tokens_ = 0, cached_tokens_ = 0, completion_tokens_ = 0;
+  std::atomic<std::int64_t> drafted_tokens_ = 0, accepted_tokens_ = 0;
   TokenTimes times_;
   std::thread thread_;  // last: starts when all else is ready
 };

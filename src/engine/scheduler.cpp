@@ -35,7 +35,8 @@ ScheduledBatch Scheduler::next_batch() {
   for (std::size_t i = 0; i < running_.size(); ++i) {
     Sequence& sequence = *running_[i];
     if (!can_run(sequence) || !is_decoding(sequence)) continue;
-    if (reserve_or_preempt(sequence, sequence.n_tokens())) add_rows(batch, sequence, 1);
+    if (!reserve_or_preempt(sequence, sequence.n_tokens())) continue;
+    add_rows(batch, sequence, reserve_draft(sequence) ? 2 : 1);
   }
   for (std::size_t i = 0; i < running_.size(); ++i) {
     Sequence& sequence = *running_[i];
@@ -136,19 +137,30 @@ bool Scheduler::reserve_or_preempt(Sequence& sequence, int n_tokens) {
   return true;
 }
 
+// False, and no draft any more: none was there, no answer of its length is wanted, or the cache has no room to spare.
+bool Scheduler::reserve_draft(Sequence& sequence) {
+  const bool is_useful = sequence.draft && sequence.n_completion_tokens() + 2 <= sequence.max_tokens;
+  if (is_useful && reserve_blocks(sequence, sequence.n_tokens() + 1)) return true;
+  sequence.draft.reset();
+  return false;
+}
+
 void Scheduler::preempt_youngest() {
   std::unique_ptr<Sequence> sequence = std::move(running_.back());
   running_.pop_back();
   pool_.release(sequence->blocks);
   sequence->blocks.clear();
   sequence->n_computed = sequence->n_published = 0;
+  sequence->draft.reset();
   preempted_.push_front(std::move(sequence));
 }
 
 void Scheduler::add_rows(ScheduledBatch& batch, Sequence& sequence, int n_rows) const {
   const int end = sequence.n_computed + n_rows;
+  const int n_drafts = std::max(0, end - sequence.n_tokens());
   for (int position = sequence.n_computed; position < end; ++position) {
-    batch.token_ids.push_back(sequence.tokens[static_cast<std::size_t>(position)]);
+    const bool is_draft = position == sequence.n_tokens();
+    batch.token_ids.push_back(is_draft ? *sequence.draft : sequence.tokens[static_cast<std::size_t>(position)]);
     batch.positions.push_back(position);
   }
   // Prompt rows and completion rows are computed by different MLA kernels, also when a preempted sequence is computed
@@ -158,33 +170,29 @@ void Scheduler::add_rows(ScheduledBatch& batch, Sequence& sequence, int n_rows) 
   if (border > sequence.n_computed) {
     batch.sequences.push_back(
         {row, border - sequence.n_computed, sequence.n_computed, sequence.blocks, MlaKernel::kExpanded});
-    batch.computed.push_back(&sequence);
+    batch.computed.push_back({&sequence, border - sequence.n_computed});
     row += border - sequence.n_computed;
   }
   if (end > border) {
     batch.sequences.push_back({row, end - border, border, sequence.blocks, MlaKernel::kAbsorbed});
-    batch.computed.push_back(&sequence);
+    batch.computed.push_back({&sequence, end - border - n_drafts});
   }
+  const auto add_logits_row = [&](int next_position, bool follows_draft) {
+    batch.logits_rows.push_back(static_cast<int>(batch.token_ids.size()) - (end - next_position) - 1);
+    batch.sampled.push_back({&sequence, next_position, follows_draft});
+  };
   if (sequence.n_unscored() > 0) {
-    const int first_row = static_cast<int>(batch.token_ids.size()) - n_rows;
     const int n_scored = static_cast<int>(sequence.prompt_scores.size());  // more than 0 here: it was preempted
     for (int next = std::max(sequence.n_computed, n_scored) + 1; next <= end && next < sequence.n_prompt_tokens; ++next)
-      add_logits_row(batch, sequence, first_row + next - 1 - sequence.n_computed, next);
+      add_logits_row(next, false);
   }
-  if (end == sequence.n_tokens())
-    add_logits_row(batch, sequence, static_cast<int>(batch.token_ids.size()) - 1, sequence.n_tokens());
-}
-
-void Scheduler::add_logits_row(ScheduledBatch& batch, Sequence& sequence, int row, int next_position) {
-  batch.logits_rows.push_back(row);
-  batch.sampled.push_back(&sequence);
-  batch.next_positions.push_back(next_position);
+  for (int next = sequence.n_tokens(); next <= end; ++next) add_logits_row(next, next > sequence.n_tokens());
 }
 
 void Scheduler::commit(const ScheduledBatch& batch) {
-  for (std::size_t i = 0; i < batch.sequences.size(); ++i) {
-    batch.computed[i]->n_computed += batch.sequences[i].n_rows;
-    if (limits_.reuse_prefixes) publish_full_blocks(*batch.computed[i]);
+  for (const ScheduledBatch::Computed& computed : batch.computed) {
+    computed.sequence->n_computed += computed.n_rows;
+    if (limits_.reuse_prefixes) publish_full_blocks(*computed.sequence);
   }
 }
 

@@ -31,9 +31,17 @@ struct SchedulerLimits {
 struct ScheduledBatch {
   std::vector<int> token_ids, positions, logits_rows;
   std::vector<SequenceRows> sequences;
-  std::vector<Sequence*> sampled;   // [logits_rows] whose next token each row of logits is for,
-  std::vector<int> next_positions;  // [logits_rows] and where that stands: in the prompt, to be scored, or behind it
-  std::vector<Sequence*> computed;  // whose rows these are
+  struct LogitsRow {
+    Sequence* sequence;
+    int next_position;   // of the token it is for: in the prompt, to be scored, or behind it
+    bool follows_draft;  // and counts only if the row before gives the draft
+  };
+  std::vector<LogitsRow> sampled;  // [logits_rows]
+  struct Computed {
+    Sequence* sequence;
+    int n_rows;  // without a draft's
+  };
+  std::vector<Computed> computed;  // whose rows `sequences` are
 
   bool empty() const { return token_ids.empty(); }
   Batch view() const { return {token_ids, positions, sequences, logits_rows}; }
@@ -53,7 +61,8 @@ class Scheduler {
   // Admits what fits and lays out the next pass; empty when nothing can run now.
   ScheduledBatch next_batch();
 
-  // After the pass, before tokens are appended: the batch's rows are in the cache now.
+  // After the pass, before tokens are appended: the batch's rows are in the cache now. A draft's row does not count:
+  // who accepts it adds it to n_computed; else its place in the cache is written again.
   void commit(const ScheduledBatch& batch);
 
   // Sequences that are done or were cancelled leave, with their blocks; `take` receives each.
@@ -88,8 +97,8 @@ class Scheduler {
   void load_stored_blocks(Sequence& sequence);
   bool reserve_blocks(Sequence& sequence, int n_tokens);
   bool reserve_or_preempt(Sequence& sequence, int n_tokens);
+  bool reserve_draft(Sequence& sequence);
   void preempt_youngest();
-  static void add_logits_row(ScheduledBatch& batch, Sequence& sequence, int row, int next_position);
   void add_rows(ScheduledBatch& batch, Sequence& sequence, int n_rows) const;
   void publish_full_blocks(Sequence& sequence);
 

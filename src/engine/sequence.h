@@ -26,6 +26,7 @@ struct Sequence {
   std::vector<PrefixName> names;  // the root of its account, then its full blocks' as far as they were needed
   bool admitted_before = false;   // preempted since: its usage was counted already
   std::vector<KvBlockId> blocks;
+  std::optional<int> draft;  // a guess of the token behind the last (engine/drafter.h)
 
   SamplingParams sampling;
   int max_tokens = 0;  // of the completion, at least 1

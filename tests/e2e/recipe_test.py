@@ -62,6 +62,13 @@ class Recipe(unittest.TestCase):
         self.assertEqual(answered.returncode, 0, answered.stderr)
         self.assertIn('9', json.loads(answered.stdout)['thinking'])
 
+        looked = r1('inspect', self.path('run', 'model', 'model.gguf'), '--json')
+        self.assertGreater(json.loads(looked.stdout)['mtp_parameters'], 10000)
+        ask = ('run', self.path('run', 'model', 'model.gguf'), 'Which is larger, 3.25 or 3.3?', '-n', '64', '--seed', '5', '--json')
+        plain, drafted = (json.loads(r1(*ask, '--draft', draft).stdout) for draft in ('off', 'mtp'))
+        self.assertEqual((drafted['thinking'], drafted['text']), (plain['thinking'], plain['text']))
+        self.assertGreater(drafted['accepted_tokens'], 0.25 * drafted['drafted_tokens'])
+
         again = time.monotonic()
         self.assertEqual(r1('recipe', 'nano-ci', '--run', self.path('run')).returncode, 0)
         self.assertLess(time.monotonic() - again, 30)  # nothing is trained twice
