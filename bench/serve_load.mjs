@@ -2,7 +2,7 @@
 //
 //   node bench/serve_load.mjs URL MODEL CLIENTS[,CLIENTS...] [TOKENS [REQUESTS]]
 //
-// Each client asks for TOKENS tokens (default 64) after a prompt of about a hundred that nobody else sends, REQUESTS
+// Each client asks for TOKENS tokens (default 64) after a prompt of 16 words that nobody else sends, REQUESTS
 // times (default 2) one after another, greedily and streamed. A line for each number of clients: tokens of all answers
 // over the time from the first request to the last answer, and the median and longest wait for a first token.
 import process from 'node:process';
@@ -12,7 +12,7 @@ const words = ['river', 'stone', 'seven', 'quiet', 'apple', 'north', 'paper', 'c
 function promptOf(client, request) {
   let state = client * 1009 + request * 9176 + 1;
   const next = () => (state = (state * 48271) % 2147483647) % words.length;
-  return Array.from({length: 100}, () => words[next()]).join(' ');
+  return Array.from({length: 16}, () => words[next()]).join(' ');
 }
 
 async function* eventsOf(response) {
