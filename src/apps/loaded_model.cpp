@@ -22,8 +22,13 @@ std::int64_t free_memory_bytes() { return std::int64_t{::sysconf(_SC_AVPHYS_PAGE
 Result<Dtype> kv_dtype(const std::string& flag, const Model& model) {
   if (flag == "auto") return model.weights.layers.front().wo.dtype == Dtype::kF32 ? Dtype::kF32 : Dtype::kF16;
   const auto dtype = dtype_from_name(flag);
-  if (!dtype || !is_plain_float(*dtype)) {
-    return Error{ErrorCode::kInvalidInput, fmt::format("--kv {}: the cache can be f32, f16 or bf16", flag)};
+  if (!dtype || (!is_plain_float(*dtype) && *dtype != Dtype::kQ8_0)) {
+    return Error{ErrorCode::kInvalidInput, fmt::format("--kv {}: the cache can be f32, f16, bf16 or q8_0", flag)};
+  }
+  const int width = model.config.is_deepseek() ? model.config.mla_shape().latent_width() : model.config.head_dim;
+  if (*dtype == Dtype::kQ8_0 && width % 32 != 0) {
+    return Error{ErrorCode::kInvalidInput,
+                 fmt::format("--kv q8_0: a head's row has {} numbers, and the format takes whole blocks of 32", width)};
   }
   return *dtype;
 }
@@ -33,7 +38,7 @@ Result<Dtype> kv_dtype(const std::string& flag, const Model& model) {
 void EngineFlags::add_to(CLI::App& command) {
   command.add_option("-t,--threads", n_threads, "compute threads (default: all cores)")->check(CLI::Range(1, 1024));
   command.add_flag("--pin", pin, "each compute thread stays on a core of its own, a NUMA node's cores after another's");
-  command.add_option("--kv", kv, "numbers of the cache: f32, f16, bf16, auto")->capture_default_str();
+  command.add_option("--kv", kv, "numbers of the cache: f32, f16, bf16, q8_0, auto")->capture_default_str();
 }
 
 void EngineFlags::add_context_to(CLI::App& command) {

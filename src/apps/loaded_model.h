@@ -29,7 +29,7 @@ struct EngineFlags {
   std::int64_t memory_bytes = 0;  // for weights and cache; 0: what the machine has free
   std::int64_t kv_bytes = 0;      // of the cache; 0: see engine_options
   std::string draft = "off";      // off, mtp
-  std::string kv = "auto";        // f32, f16, bf16; auto: f32 for models stored in F32, else f16
+  std::string kv = "auto";        // f32, f16, bf16, q8_0; auto: f32 for models stored in F32, else f16
 
   void add_to(CLI::App& command);          // -t, --pin, --kv: all that computing alone needs
   void add_context_to(CLI::App& command);  // --context, --draft: where prompts are answered

@@ -1,4 +1,5 @@
-// simd_products.h: integer products of bytes, the few operations Highway 1.0.3 lacks. The only intrinsics of this room.
+// simd_products.h: integer products of bytes, the few operations Highway 1.0.3 lacks. With simd_wide.h the only
+// intrinsics of this room.
 #pragma once
 
 #include <type_traits>

@@ -13,6 +13,26 @@ namespace r1 {
 constexpr int kBlock = KvCache::kBlockTokens;
 constexpr float kMasked = -std::numeric_limits<float>::infinity();
 
+std::int64_t decoded_floats(Dtype dtype, int k_width, int v_width) {
+  return is_plain_float(dtype) ? 0 : std::int64_t{kBlock} * (k_width + v_width);
+}
+
+KvSlice decode_slice(const KvSlice& slice, int k_width, int v_width, float* decoded) {
+  if (is_plain_float(slice.dtype)) return slice;
+  const auto decode = [&](const std::byte* rows, std::int64_t row_bytes, int width, float* to) {
+    for (int row = 0; row < slice.n_tokens; ++row)
+      kernels(slice.dtype).dequantize(rows + row * row_bytes, to + std::int64_t{row} * width, width);
+    return reinterpret_cast<const std::byte*>(to);
+  };
+  KvSlice plain{.dtype = Dtype::kF32, .first_position = slice.first_position, .n_tokens = slice.n_tokens};
+  plain.k = decode(slice.k, slice.k_row_bytes, k_width, decoded);
+  plain.k_row_bytes = std::int64_t{k_width} * 4;
+  const bool is_shared = slice.v == slice.k;  // MLA: values are the beginning of the rows that are keys
+  plain.v = is_shared ? plain.k : decode(slice.v, slice.v_row_bytes, v_width, decoded + std::int64_t{kBlock} * k_width);
+  plain.v_row_bytes = is_shared ? plain.k_row_bytes : std::int64_t{v_width} * 4;
+  return plain;
+}
+
 std::int64_t AttendRows::scratch_floats(int n_rows) { return std::int64_t{n_rows} * (3 + kBlock); }
 
 AttendRows::AttendRows(Shape shape, const float* q, std::int64_t q_stride, const int* positions, float* out,

@@ -28,6 +28,10 @@ struct KvSlice {
   int n_tokens = 0;  // rows that hold something, at most KvCache::kBlockTokens
 };
 
+// The slice itself, or, of a cache in 8 bit, its rows as f32 in `decoded`: decoded_floats() of them.
+std::int64_t decoded_floats(Dtype dtype, int k_width, int v_width);
+KvSlice decode_slice(const KvSlice& slice, int k_width, int v_width, float* decoded);
+
 class AttendRows {
  public:
   struct Shape {

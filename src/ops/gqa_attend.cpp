@@ -57,6 +57,7 @@ void attend_tile(const Pass& pass, const GqaShape& s, const Tile& tile, int kv_h
   float* queries = scratch;                                         // [n_queries, head_dim]
   float* answers = queries + std::int64_t{n_queries} * s.head_dim;  // [n_queries, head_dim]
   float* work = answers + std::int64_t{n_queries} * s.head_dim;
+  float* decoded = work + AttendRows::scratch_floats(n_queries);
   int positions[kTileRows * 64];
   for (int i = 0; i < n_queries; ++i) {
     const int r = tile.first + i / group, head = kv_head * group + i % group;
@@ -71,15 +72,16 @@ void attend_tile(const Pass& pass, const GqaShape& s, const Tile& tile, int kv_h
     const auto i = static_cast<std::size_t>(first / KvCache::kBlockTokens);
     const KvBlockId block = sequence.blocks[i];
     const KvBlockId next = first + KvCache::kBlockTokens < n_positions ? sequence.blocks[i + 1] : block;
-    attend.take({.k = pass.kv.k_block(layer, block) + head_bytes,
-                 .k_row_bytes = pass.kv.k_row_bytes(),
-                 .v = pass.kv.v_block(layer, block) + head_bytes,
-                 .v_row_bytes = pass.kv.v_row_bytes(),
-                 .next_k = pass.kv.k_block(layer, next) + head_bytes,
-                 .next_v = pass.kv.v_block(layer, next) + head_bytes,
-                 .dtype = pass.kv.layout().dtype,
-                 .first_position = first,
-                 .n_tokens = std::min(KvCache::kBlockTokens, n_positions - first)});
+    const KvSlice slice{.k = pass.kv.k_block(layer, block) + head_bytes,
+                        .k_row_bytes = pass.kv.k_row_bytes(),
+                        .v = pass.kv.v_block(layer, block) + head_bytes,
+                        .v_row_bytes = pass.kv.v_row_bytes(),
+                        .next_k = pass.kv.k_block(layer, next) + head_bytes,
+                        .next_v = pass.kv.v_block(layer, next) + head_bytes,
+                        .dtype = pass.kv.layout().dtype,
+                        .first_position = first,
+                        .n_tokens = std::min(KvCache::kBlockTokens, n_positions - first)};
+    attend.take(decode_slice(slice, s.head_dim, s.head_dim, decoded));
   }
   attend.finish();
 
@@ -147,8 +149,9 @@ Tensor gqa_attend(Pass& pass, const GqaShape& s, Tensor q, Tensor k, Tensor v, c
   Tensor out = pass.make(q.shape);
   const ArenaScope scope(pass.arena);
   const std::vector<Tile> tiles = cut_into_tiles(pass.batch);
-  const std::int64_t scratch_floats =
-      std::int64_t{kTileRows} * group * 2 * s.head_dim + AttendRows::scratch_floats(kTileRows * group);
+  const std::int64_t scratch_floats = std::int64_t{kTileRows} * group * 2 * s.head_dim +
+                                      AttendRows::scratch_floats(kTileRows * group) +
+                                      decoded_floats(pass.kv.layout().dtype, s.head_dim, s.head_dim);
   float* scratch = pass.arena.allocate_floats(scratch_floats * pass.pool.n_threads());
   pass.pool.run(static_cast<int>(tiles.size()) * s.n_kv_heads, [&](int task, int thread) {
     attend_tile(pass, s, tiles[static_cast<std::size_t>(task / s.n_kv_heads)], task % s.n_kv_heads, q, out, layer,

@@ -21,7 +21,7 @@ KvCache::KvCache(KvLayout layout, int n_blocks)
       v_row_bytes_(bytes_of(layout.dtype, layout.v_width)),
       memory_bytes_(layout.block_bytes() * n_blocks) {
   R1_ASSERT(n_blocks > 0 && memory_bytes_ > 0, "a cache holds something");
-  R1_ASSERT(is_plain_float(layout.dtype), "the cache is kept in plain floats");
+  R1_ASSERT(is_plain_float(layout.dtype) || layout.dtype == Dtype::kQ8_0, "formats that attention reads");
   void* memory = ::mmap(nullptr, static_cast<std::size_t>(memory_bytes_), PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   R1_ASSERT(memory != MAP_FAILED, "address space for the cache");

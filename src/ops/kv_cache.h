@@ -21,7 +21,7 @@ struct KvLayout {
   int n_layers = 0;
   int k_width = 0;            // numbers of a token's key row; MLA: the latent row
   int v_width = 0;            // MLA: 0
-  Dtype dtype = Dtype::kF16;  // F32, F16 or BF16
+  Dtype dtype = Dtype::kF16;  // F32, F16, BF16, or Q8_0 where heads and rows are whole blocks of 32
 
   std::int64_t block_bytes() const;  // all layers
 };

@@ -98,20 +98,22 @@ void attend_part(const Pass& pass, const MlaInputs& in, const Row& row, int part
   AttendRows attend({n_heads, s.latent_width(), s.kv_lora_rank},
                     row.queries + std::int64_t{first_head} * s.latent_width(), s.latent_width(), positions,
                     row.sums + at * s.kv_lora_rank, s.kv_lora_rank, scratch);
+  float* decoded = scratch + AttendRows::scratch_floats(kTaskHeads);
   const int begin = part * row.part_positions, end = std::min(begin + row.part_positions, row.position + 1);
   const auto block_at = [&](int position) {
     return pass.kv.k_block(in.layer, row.sequence->blocks[static_cast<std::size_t>(position / kBlock)]);
   };
   for (int first = begin; first < end; first += kBlock) {
     const std::byte *block = block_at(first), *next = first + kBlock < end ? block_at(first + kBlock) : nullptr;
-    attend.take({.k = block,
-                 .k_row_bytes = pass.kv.k_row_bytes(),
-                 .v = block,
-                 .v_row_bytes = pass.kv.k_row_bytes(),
-                 .next_k = next,
-                 .dtype = pass.kv.layout().dtype,
-                 .first_position = first,
-                 .n_tokens = std::min(kBlock, end - first)});
+    const KvSlice slice{.k = block,
+                        .k_row_bytes = pass.kv.k_row_bytes(),
+                        .v = block,
+                        .v_row_bytes = pass.kv.k_row_bytes(),
+                        .next_k = next,
+                        .dtype = pass.kv.layout().dtype,
+                        .first_position = first,
+                        .n_tokens = std::min(kBlock, end - first)};
+    attend.take(decode_slice(slice, s.latent_width(), s.kv_lora_rank, decoded));
   }
   std::copy_n(attend.maxima(), n_heads, row.maxima + at);
   std::copy_n(attend.weights(), n_heads, row.weights + at);
@@ -152,7 +154,9 @@ void attend_rows(Pass& pass, const MlaInputs& in, const std::vector<Row>& rows) 
       for (int head = 0; head < s.n_heads; head += kTaskHeads) parts.push_back({&row, part, head});
     }
   }
-  const std::int64_t scratch_floats = std::max(work_floats(s), AttendRows::scratch_floats(kTaskHeads));
+  const std::int64_t scratch_floats =
+      std::max(work_floats(s),
+               AttendRows::scratch_floats(kTaskHeads) + decoded_floats(pass.kv.layout().dtype, s.latent_width(), 0));
   float* scratch = pass.arena.allocate_floats(scratch_floats * pass.pool.n_threads());
   const auto for_each_head = [&](void (*body)(const MlaInputs&, const Row&, int head, float* work)) {
     const auto n = static_cast<std::int64_t>(rows.size()) * s.n_heads;

@@ -40,7 +40,7 @@ namespace {
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);  // errors as values, not as exceptions
 constexpr std::size_t kPipelinedBytesMax = 64 << 10;
 constexpr std::size_t kIdleBufferBytes = 256;  // a stream that waits holds no more than this
-constexpr int kInterruptedMs = 1'000;              // for whatever a connection still does when the server stops now
+constexpr int kInterruptedMs = 1'000;          // for whatever a connection still does when the server stops now
 constexpr int kLingerMs = 2'000;
 
 using Time = std::chrono::steady_clock::time_point;

@@ -1,5 +1,5 @@
-// openapi_dialects.h: bodies of /messages and /responses, as JSON Schemas of the OpenAPI document: what of those APIs is
-// understood here. tests/e2e/dialects_test.mjs checks real answers against them.
+// openapi_dialects.h: bodies of /messages and /responses, as JSON Schemas of the OpenAPI document: what of those APIs
+// is understood here. tests/e2e/dialects_test.mjs checks real answers against them.
 #pragma once
 
 #include <string_view>
