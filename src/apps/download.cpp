@@ -82,7 +82,7 @@ class Transfer : public HttpSink {
       : partial_(partial), url_(url), progress_(progress), asked_from_(partial.bytes()) {}
 
   Status run(const DownloadOptions& options) {
-    HttpRequest request{.url = url_, .headers = {}, .stall_timeout_s = options.stall_timeout_s};
+    HttpGetRequest request{.url = url_, .headers = {}, .stall_timeout_s = options.stall_timeout_s};
     if (asked_from_ > 0) request.headers = range_headers();
     if (Status status = http_get(request, *this); !status.ok()) return status;
     if (partial_.bytes() == partial_.target().bytes) return {};
@@ -214,7 +214,7 @@ Status download(const std::string& url, PartialFile::Target target, const Downlo
 Result<std::string> fetch_text(const std::string& url, std::vector<std::string> headers, const DownloadOptions& options,
                                PullProgress& progress) {
   Retries retries(options, progress);
-  const HttpRequest request{.url = url, .headers = std::move(headers), .stall_timeout_s = options.stall_timeout_s};
+  const HttpGetRequest request{.url = url, .headers = std::move(headers), .stall_timeout_s = options.stall_timeout_s};
   while (true) {
     TextSink sink(url);
     const Status status = http_get(request, sink);

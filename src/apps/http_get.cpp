@@ -90,14 +90,14 @@ std::int64_t now_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
 }
 
-Error stalled(const HttpRequest& request) {
+Error stalled(const HttpGetRequest& request) {
   return {ErrorCode::kIo, fmt::format("{}: the connection stalled: nothing, or less than 1 kB/s, for {} s",
                                       shown_url(request.url), request.stall_timeout_s)};
 }
 
 // What libcurl's callbacks share during one hop.
 struct Hop {
-  const HttpRequest& request;
+  const HttpGetRequest& request;
   HttpSink& sink;
   HttpHead head;
   std::int64_t header_bytes = 0;
@@ -149,7 +149,7 @@ int on_tick(void* user, curl_off_t, curl_off_t received_bytes, curl_off_t, curl_
   return 1;
 }
 
-Error network_error(CURLcode code, const char* detail, const HttpRequest& request, const std::string& url) {
+Error network_error(CURLcode code, const char* detail, const HttpGetRequest& request, const std::string& url) {
   const std::string what = *detail != '\0' ? detail : curl_easy_strerror(code);
   if (code == CURLE_OPERATION_TIMEDOUT && what.starts_with("Operation too slow")) return stalled(request);
   const bool may_pass = code != CURLE_PEER_FAILED_VERIFICATION && code != CURLE_SSL_CACERT_BADFILE &&
@@ -162,7 +162,7 @@ void set(CURL* handle, CURLoption option, Value value) {
   R1_ASSERT(curl_easy_setopt(handle, option, value) == CURLE_OK, "libcurl refuses an option");
 }
 
-void set_rules(CURL* handle, const HttpRequest& request) {
+void set_rules(CURL* handle, const HttpGetRequest& request) {
   set(handle, CURLOPT_PROTOCOLS_STR, "http,https");
   set(handle, CURLOPT_FOLLOWLOCATION, 0L);  // by hand, in http_get
   set(handle, CURLOPT_NOSIGNAL, 1L);
@@ -191,7 +191,7 @@ void set_callbacks(CURL* handle, Hop& hop) {
 }
 
 // One request and its response. Returns the place of a redirect, or an empty string when the sink has got everything.
-Result<std::string> one_hop(const HttpRequest& request, const std::string& url, HttpSink& sink) {
+Result<std::string> one_hop(const HttpGetRequest& request, const std::string& url, HttpSink& sink) {
   const Easy handle(curl_easy_init());
   R1_ASSERT(handle != nullptr, "libcurl gives no handle");
   HeaderList headers;
@@ -215,7 +215,7 @@ Result<std::string> one_hop(const HttpRequest& request, const std::string& url, 
 
 }  // namespace
 
-Status http_get(const HttpRequest& request, HttpSink& sink) {
+Status http_get(const HttpGetRequest& request, HttpSink& sink) {
   static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
   if (ready != CURLE_OK) return Error{ErrorCode::kInternal, "libcurl can't be started"};
   std::string url = request.url;

@@ -30,13 +30,13 @@ class HttpSink {
   virtual void on_tick() {}  // about once a second, also while nothing arrives
 };
 
-struct HttpRequest {
+struct HttpGetRequest {
   std::string url;
   std::vector<std::string> headers;  // "Range: bytes=10-"; sent at every hop
   int stall_timeout_s = 30;          // less than 1 kB/s for so long is a stalled connection
 };
 
-Status http_get(const HttpRequest& request, HttpSink& sink);
+Status http_get(const HttpGetRequest& request, HttpSink& sink);
 
 // http may become https, never the other way, except to this machine: what was asked for over TLS must not arrive
 // without it. Other schemes (file:, ftp:) never.
