@@ -42,6 +42,23 @@ TEST(TaskAnswers, SumsDifferencesAndProducts) {
   }
 }
 
+TEST(TaskAnswers, ChainsAreWorkedFromTheLeft) {
+  const int n = for_matching(kChains, R"(^(?:Begin with |从)(\d+))", [](const auto& groups, const Problem& p) {
+    std::int64_t value = std::stoll(groups[1]);
+    const std::regex step(R"((plus|minus|times|divided by|加上|减去|乘以|除以) ?(\d+))");
+    for (std::sregex_iterator at(p.prompt.begin(), p.prompt.end(), step), end; at != end; ++at) {
+      const std::string operation = (*at)[1];
+      const std::int64_t operand = std::stoll((*at)[2]);
+      if (operation == "plus" || operation == "加上") value += operand;
+      if (operation == "minus" || operation == "减去") value -= operand;
+      if (operation == "times" || operation == "乘以") value *= operand;
+      if (operation == "divided by" || operation == "除以") value /= operand;
+    }
+    EXPECT_EQ(std::stoll(p.answer), value) << p.prompt;
+  });
+  EXPECT_EQ(n, kSamples);
+}
+
 TEST(TaskAnswers, LettersAreCounted) {
   const auto check = [](const std::string& word, char letter, const Problem& p) {
     EXPECT_EQ(std::stol(p.answer), std::count(word.begin(), word.end(), letter)) << p.prompt;

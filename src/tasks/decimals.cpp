@@ -47,6 +47,12 @@ std::string comparison_lines(Language language, Decimal a, Decimal b) {
   return lines;
 }
 
+// What the question may ask for, in its own words, so that the answer is a matter of looking it up.
+std::string verdict_lines(Language language, const Decimal& smaller, const Decimal& larger) {
+  return fmt::format("{} {}\n{} {}\n", in_language(language, "smaller", "小"), smaller.text(),
+                     in_language(language, "larger", "大"), larger.text());
+}
+
 bool is_less(const Decimal& a, const Decimal& b) {
   return a.whole != b.whole ? a.whole < b.whole : a.places < b.places;  // digits after the point compare as text
 }
@@ -67,7 +73,8 @@ Problem draw_comparison(Rng& rng) {
   problem.prompt = fmt::format(fmt::runtime(form), a.text(), b.text());
   problem.key = fmt::format("compare {} {}", smaller.text(), larger.text());
   problem.answer = wants_larger ? larger.text() : smaller.text();
-  problem.trace = written_trace(comparison_lines(problem.language, a, b), problem.answer);
+  problem.trace = written_trace(
+      comparison_lines(problem.language, a, b) + verdict_lines(problem.language, smaller, larger), problem.answer);
   return problem;
 }
 

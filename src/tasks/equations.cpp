@@ -15,11 +15,12 @@ std::string side(int factor, int constant) {
   return constant == 0 ? x : fmt::format("{}{:+}", x, constant);
 }
 
-// "3*5+7=22": a side with the solution in it.
+// "3*5=15" and "15+7=22", a line each: a side with the solution in it.
 std::string checked(int factor, int constant, int x) {
-  const std::string value = x < 0 ? fmt::format("({})", x) : std::to_string(x);
-  return factor == 0 ? std::to_string(constant)
-                     : fmt::format("{}*{}{:+}={}", factor, value, constant, factor * x + constant);
+  std::string lines;
+  if (factor > 1) lines += fmt::format("{}*{}={}\n", factor, x, factor * x);
+  if (factor > 0 && constant != 0) lines += fmt::format("{}{:+}={}\n", factor * x, constant, factor * x + constant);
+  return lines;
 }
 
 Problem draw_equation(Rng& rng) {
@@ -37,8 +38,8 @@ Problem draw_equation(Rng& rng) {
   if (c != 0) lines += fmt::format("{}-{}={}\n", a, c, a - c);
   lines += fmt::format("{}{:+}={}\n{}={}\n", d, -b, d - b, side(a - c, 0), d - b);
   if (a - c != 1) lines += fmt::format("{}/{}={}\n", d - b, a - c, x);
-  lines += fmt::format("{} {} {}?{} {}\n", checked(a, b, x), checked(c, d, x), value, value,
-                       in_language(problem.language, "yes", "对"));
+  lines += checked(a, b, x) + checked(c, d, x);
+  lines += fmt::format("{0}?{0} {1}\n", value, in_language(problem.language, "yes", "对"));
   problem.trace = written_trace(lines, problem.answer);
   return problem;
 }

@@ -5,7 +5,7 @@ namespace r1 {
 namespace {
 
 constexpr const Task* kTasks[] = {
-    &kAddition,     &kSubtraction, &kMultiplication, &kCountdown3, &kCountdown4, &kGame24, &kEquations,
+    &kAddition,     &kSubtraction, &kMultiplication, &kCountdown3, &kCountdown4, &kGame24, &kChains, &kEquations,
     &kWordProblems, &kDecimals,    &kLetters,        &kDates,      &kSequences,  &kLogic,  &kChat,
 };
 
