@@ -14,17 +14,17 @@ let isLeaving = false;  // the page is being closed or loaded again, which break
 
 // ---- small things ----------------------------------------------------------------------------------------------------
 
-function stored(key) {
+function stored(key, storage = localStorage) {
   try {
-    return localStorage.getItem(key);
+    return storage.getItem(key);
   } catch {
     return null;  // private windows and full disks: the page works, it just forgets
   }
 }
 
-function store(key, value) {
+function store(key, value, storage = localStorage) {
   try {
-    localStorage.setItem(key, value);
+    storage.setItem(key, value);
   } catch {}
 }
 
@@ -293,13 +293,16 @@ function submit() {
   ask();
 }
 
+// Twice: a tab goes on with its own conversation, a new one with the last that was saved in any.
 function save() {
-  store(kStorageKey, JSON.stringify(conversation));
+  const text = JSON.stringify(conversation);
+  store(kStorageKey, text, sessionStorage);
+  store(kStorageKey, text);
 }
 
 function restore() {
   try {
-    const saved = JSON.parse(stored(kStorageKey) ?? "[]");
+    const saved = JSON.parse(stored(kStorageKey, sessionStorage) ?? stored(kStorageKey) ?? "[]");
     conversation = Array.isArray(saved) ? saved.filter((m) => m && typeof m.content === "string") : [];
   } catch {
     conversation = [];

@@ -1,5 +1,7 @@
 // cmd_pull.cpp: `r1 pull`, which brings a model into the store.
 #include <csignal>
+#include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -7,6 +9,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "apps/built_in_model.h"
 #include "apps/commands.h"
 #include "apps/number_between.h"
 #include "apps/pull.h"
@@ -23,13 +26,26 @@ struct PullArguments {
   bool as_json = false;
 };
 
-Status pull(const PullArguments& arguments) {
+Result<StoredModel> built_in(const Store& store) {
+  R1_TRY(const std::string path, built_in_model_path(store.home()));
+  std::error_code ignored;
+  const auto bytes = static_cast<std::int64_t>(std::filesystem::file_size(path, ignored));
+  fmt::print(stderr, "{} is part of this program: there is nothing to download\n", kBuiltInModel);
+  return StoredModel{
+      .name = std::string(kBuiltInModel), .kind = "gguf", .path = path, .origin = "built in", .bytes = bytes};
+}
+
+Result<StoredModel> bring(const Store& store, const PullArguments& arguments) {
+  if (arguments.name == kBuiltInModel) return built_in(store);
   // A server that closes a TLS connection while we write to it is an error of that attempt, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
-  R1_TRY(const Store store, Store::of_environment());
   PullProgress progress = PullProgress::for_stderr();
-  R1_TRY(const StoredModel model,
-         pull_model(store, arguments.name, Registries::of_environment(), arguments.download, progress));
+  return pull_model(store, arguments.name, Registries::of_environment(), arguments.download, progress);
+}
+
+Status pull(const PullArguments& arguments) {
+  R1_TRY(const Store store, Store::of_environment());
+  R1_TRY(const StoredModel model, bring(store, arguments));
   if (arguments.as_json) {
     const OrderedJson object = {{"name", model.name},
                                 {"bytes", model.bytes},

@@ -143,6 +143,26 @@ describe("the chat page", { skip }, () => {
     assert.equal(await page.locator("#messages > li").count(), 0, "forgotten for good");
   });
 
+  test("two tabs keep a conversation each; a new one goes on with the last that was saved", async () => {
+    await send("How many r's are in strawberry?");
+    await answered();
+    const other = await browser.newPage();
+    await other.goto(server.url);
+    await other.click("#new");
+    await other.fill("#input", "hello");
+    await other.press("#input", "Enter");
+    await other.waitForSelector("#messages > li:last-child .foot .stats:not(:empty)");
+    await page.reload();
+    assert.equal(await page.locator("#messages .user").innerText(), "How many r's are in strawberry?");
+    await other.reload();
+    assert.equal(await other.locator("#messages .user").innerText(), "hello");
+    const third = await browser.newPage();
+    await third.goto(server.url);
+    assert.equal(await third.locator("#messages > li").count(), 2);
+    await third.close();
+    await other.close();
+  });
+
   test("markup is text: in questions, in thinking, in answers", async () => {
     const attack = "markup <script>window.hacked=1</script><img src=x onerror='window.hacked=1'>";
     await send(attack);

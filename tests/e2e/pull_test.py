@@ -123,6 +123,13 @@ class GoodServer(PullCase):
         result = self.pull(closed_port_url())
         self.assertEqual((result.returncode, result.stdout), (0, self.path('m:1') + '\n'), result.stderr)
 
+    def test_the_model_inside_the_program_is_there_already(self):
+        result = self.pull(closed_port_url(), name='r1-nano')
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn('nothing to download', result.stderr)
+        with open(result.stdout.strip(), 'rb') as file:
+            self.assertEqual(file.read(4), b'GGUF')
+
     def test_a_damaged_model_is_completed(self):
         files = small_repo()
         self.pull_site(Site(files))
