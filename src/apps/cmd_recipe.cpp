@@ -7,8 +7,10 @@
 #include "apps/commands.h"
 #include "apps/interrupt.h"
 #include "apps/standard_streams.h"
+#include "apps/store.h"
 #include "apps/train_progress.h"
 #include "apps/trained_export.h"
+#include "apps/trained_import.h"
 #include "base/file.h"
 #include "base/thread_pool.h"
 #include "train/recipe.h"
@@ -30,6 +32,11 @@ Result<std::string> recipe_text(const std::string& name) {
   return std::string(text);
 }
 
+Status read_model(const std::string& model, const std::string& checkpoint, const std::string& shape) {
+  R1_TRY(const std::string path, resolve_model(model));
+  return import_trained(path, checkpoint, shape);
+}
+
 Status run(const Options& options) {
   R1_TRY(const std::string text, recipe_text(options.name));
   if (options.print) return write_stdout(text);
@@ -48,7 +55,9 @@ Status run(const Options& options) {
                      .on_stage = on_stage,
                      .on_progress = [](const StageProgress& p) { print_progress(p); },
                      .write_model = [](const std::string& checkpoint, const std::string& gguf,
-                                       const std::string& type) { return export_trained(checkpoint, gguf, type); }}));
+                                       const std::string& type) { return export_trained(checkpoint, gguf, type); },
+                     .read_model = [](const std::string& model, const std::string& checkpoint,
+                                      const std::string& shape) { return read_model(model, checkpoint, shape); }}));
   fmt::print(stderr, "{}\n", complete ? "complete" : "stopped; the same command goes on from here");
   return {};
 }

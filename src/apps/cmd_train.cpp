@@ -7,8 +7,10 @@
 #include "apps/commands.h"
 #include "apps/interrupt.h"
 #include "apps/standard_streams.h"
+#include "apps/store.h"
 #include "apps/train_progress.h"
 #include "apps/trained_export.h"
+#include "apps/trained_import.h"
 #include "base/file.h"
 #include "base/thread_pool.h"
 #include "tasks/registry.h"
@@ -24,7 +26,7 @@ namespace {
 constexpr std::int64_t kMaxConfigBytes = 1 << 20;
 
 struct Options {
-  std::string config, folder, file, type = "q8_0", page = "report.html", svg_folder;
+  std::string config, folder, file, type = "q8_0", page = "report.html", svg_folder, shape;
   int n_workers = 0;  // 0: all cores
   int vocab_size = 1024;
   std::uint64_t n_problems = 2000;
@@ -132,6 +134,17 @@ void add_train(CLI::App& app, Action& action) {
   report->add_option("--svg", options->svg_folder, "folder for the charts alone, as SVG files");
   report->callback([options, &action] {
     action = [options] { return write_report(options->folder, options->page, options->svg_folder); };
+  });
+
+  CLI::App* imported = train->add_subcommand("import", "a GGUF file of a shape that is trained here, as a checkpoint");
+  imported->add_option("MODEL", options->file, "a file, or a name of `r1 list`; r1-nano is built in")->required();
+  imported->add_option("CHECKPOINT", options->folder, "what to write, for a stage's `from`")->required();
+  imported->add_option("--shape", options->shape, "the file's own shape with +mtp behind: that layer begins at random");
+  imported->callback([options, &action] {
+    action = [options]() -> Status {
+      R1_TRY(const std::string path, resolve_model(options->file));
+      return import_trained(path, options->folder, options->shape);
+    };
   });
 
   CLI::App* exported = train->add_subcommand("export", "a checkpoint's model as a GGUF file");

@@ -162,6 +162,14 @@ Result<SavedModel> load_saved_model(const std::string& path) {
   return saved;
 }
 
+Status save_model(const SavedModel& model, const std::string& path) {
+  Checkpoint checkpoint;
+  checkpoint.state =
+      OrderedJson{{"shape", model.shape}, {"vocabulary", OrderedJson::parse(vocabulary_json(model.vocabulary))}}.dump();
+  checkpoint.arrays = {{"values", model.values}};
+  return save_checkpoint(checkpoint, path);
+}
+
 Result<RestoredModel> restore_model(const std::string& path) {
   R1_TRY(SavedModel saved, load_saved_model(path));
   R1_TRY(const ModelConfig config, trained_shape(saved.shape, static_cast<int>(saved.vocabulary.tokens.size())));

@@ -54,6 +54,8 @@ struct SavedModel {
   std::vector<float> values;
 };
 Result<SavedModel> load_saved_model(const std::string& checkpoint_path);
+// A checkpoint that stages begin with, `from`; there is nothing in it to go on with.
+Status save_model(const SavedModel& model, const std::string& checkpoint_path);
 
 // The same with its weights in place, ready for the forward.
 struct RestoredModel {

@@ -82,7 +82,7 @@ Status check_stage(const RecipeStage& stage) {
     R1_TRY_STATUS(read_tasks(config));
     return {};
   }
-  if (stage.kind == "tokenizer" || stage.kind == "export") return {};
+  if (stage.kind == "tokenizer" || stage.kind == "export" || stage.kind == "import") return {};
   R1_TRY(const StageKind kind, stage_named(stage.kind));
   R1_TRY_STATUS(read_stage_config(kind, stage.config, stage.name));
   return {};
@@ -111,6 +111,7 @@ Status make_scores(const Json& config, const std::string& folder, int n_workers)
 std::string product_of(const RecipeStage& stage, const std::string& folder) {
   if (stage.kind == "tokenizer") return vocabulary_path(folder);
   if (stage.kind == "eval") return folder + "/scores.json";
+  if (stage.kind == "import") return checkpoint_path(folder);
   if (stage.kind == "export") return folder + "/model.gguf";
   return "";
 }
@@ -123,6 +124,12 @@ Result<bool> run_one(const RecipeRun& run, const RecipeStage& stage, const std::
   }
   if (stage.kind == "eval") {
     R1_TRY_STATUS(make_scores(config, folder, run.n_workers));
+    return true;
+  }
+  if (stage.kind == "import") {
+    R1_TRY(const std::string model, json_string(config, "model", ""));
+    R1_TRY(const std::string shape, json_string(config, "shape", ""));
+    R1_TRY_STATUS(run.read_model(model, product_of(stage, folder), shape));
     return true;
   }
   if (stage.kind == "export") {

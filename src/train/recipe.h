@@ -4,7 +4,7 @@
 //   {"name": "nano", "stages": [{"name": "pretrain", "stage": "pretrain", "config": {...}}, ...]}
 //
 // A stage is any of stage_config.h, or "tokenizer" {vocab, problems}, "eval" {from, split, problems, samples,
-// temperature, max_tokens, tasks}, "export" {from, type}. It works in a folder of its name, inside the run's; what is
+// temperature, max_tokens, tasks}, "import" {model, shape}, "export" {from, type}. It works in a folder of its name, inside the run's; what is
 // complete there is not done again. "@NAME" stands for what stage NAME left: its checkpoint, vocabulary or traces,
 // after the key in which it stands.
 #pragma once
@@ -42,6 +42,8 @@ struct RecipeRun {
   FunctionRef<void(const StageProgress&)> on_progress;
   // Writes a checkpoint's model as a file of a type: how is not this room's business.
   FunctionRef<Status(const std::string& checkpoint, const std::string& gguf, const std::string& type)> write_model;
+  // The way back: a model file, or the name of one, as a checkpoint.
+  FunctionRef<Status(const std::string& model, const std::string& checkpoint, const std::string& shape)> read_model;
 };
 // True: all is complete; false: it was stopped and can go on.
 Result<bool> run_recipe(const RecipeRun& run);

@@ -69,6 +69,19 @@ class Recipe(unittest.TestCase):
         self.assertEqual((drafted['thinking'], drafted['text']), (plain['thinking'], plain['text']))
         self.assertGreater(drafted['accepted_tokens'], 0.25 * drafted['drafted_tokens'])
 
+        # A file that rounds nothing comes back as the very same numbers; a stage can begin with it.
+        exported, imported, twice = (self.path(name) for name in ('f32.gguf', 'imported.r1train', 'twice.gguf'))
+        for command in [('export', self.path('run', 'rl', 'checkpoint.r1train'), exported, '--type', 'f32'),
+                        ('import', exported, imported), ('export', imported, twice, '--type', 'f32')]:
+            done = r1('train', *command)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        with open(exported, 'rb') as one, open(twice, 'rb') as other:
+            self.assertEqual(one.read(), other.read())
+        with open(self.path('more.json'), 'w', encoding='utf-8') as file:
+            json.dump({'from': imported, 'steps': 1, 'tokens_per_step': 512, 'tasks': {'decimals': 1}}, file)
+        more = r1('train', 'sft', '--config', self.path('more.json'), '--run', self.path('more'))
+        self.assertEqual(more.returncode, 0, more.stderr)
+
         again = time.monotonic()
         self.assertEqual(r1('recipe', 'nano-ci', '--run', self.path('run')).returncode, 0)
         self.assertLess(time.monotonic() - again, 30)  # nothing is trained twice
@@ -81,7 +94,10 @@ class Recipe(unittest.TestCase):
                 (('recipe', 'nano'), ('--run',)),
                 (('train', 'sft', '--config', self.path('none.json'), '--run', self.path('x')), ('none.json',)),
                 (('train', 'eval', self.path('none.r1train')), ('none.r1train',)),
-                (('train', 'export', R1, self.path('x.gguf')), ('not a checkpoint',))]:
+                (('train', 'export', R1, self.path('x.gguf')), ('not a checkpoint',)),
+                (('train', 'import', self.path('none.gguf'), self.path('x.r1train')), ('none.gguf',)),
+                (('train', 'import', 'r1-nano', self.path('x.r1train'), '--shape', 'nano-3m'), ('token_embd.weight', 'nano-3m')),
+                (('train', 'import', 'r1-nano', self.path('x.r1train'), '--shape', 'huge'), ('huge', 'nano-1m'))]:
             result = r1(*arguments)
             self.assertEqual(result.returncode, 1, result.stderr)
             for word in words:
