@@ -2,7 +2,7 @@
 BUILD_JOBS ?= $(shell nproc)
 T ?= *
 
-.PHONY: dev release run test soak check format asan tsan fuzz bench roofline schemathesis arm64 portable setup clean
+.PHONY: dev release run test soak check format asan tsan fuzz bench roofline schemathesis lm-eval arm64 portable setup clean
 
 dev: setup
 	@tools/build.sh dev
@@ -44,6 +44,10 @@ roofline: setup
 schemathesis: setup
 	@tools/build.sh release r1
 	@tools/schemathesis.sh $(N)
+
+lm-eval: setup
+	@tools/build.sh release r1
+	@tools/lm_eval.sh $(N)
 
 arm64: setup
 	@tools/test_arm64.sh
