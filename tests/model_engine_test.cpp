@@ -14,6 +14,7 @@
 
 #include "base/json.h"
 #include "base/rng.h"
+#include "base/temp_folder_for_tests.h"
 
 namespace r1 {
 namespace {
@@ -380,6 +381,90 @@ TEST_P(ModelEngineTest, CancelledAndAbandonedGenerationsLeaveNothingBehind) {
     EXPECT_EQ(collect(std::move(kept)).ids, undisturbed);
   }
   EXPECT_EQ(settled(*running).kv_blocks_free, n_blocks);
+}
+
+// Long prompts side by side, of which some are given up at any moment of a pass: the others' scores and texts stay the
+// same to the last bit, and no place is lost.
+TEST_P(ModelEngineTest, WhoLeavesDuringAPassChangesNothingForTheOthers) {
+  const auto scored = [&](std::uint64_t i) {
+    return GenerateRequest{.prompt = prompt(150, i),
+                           .sampling = {.temperature = 1, .seed = i, .n_top_logprobs = 0},
+                           .max_tokens = 6,
+                           .scores_prompt = i % 2 == 0};
+  };
+  const auto told = [](TokenStream stream) {
+    std::vector<std::pair<int, float>> tokens;
+    for (;;) {
+      const StreamEvent event = stream.next();
+      for (const SampledToken& token : event.prompt) tokens.emplace_back(token.id, token.logprob);
+      if (event.token) tokens.emplace_back(event.token->id, event.token->logprob);
+      if (event.finish) return tokens;
+    }
+  };
+  const auto engine = this->engine({.n_threads = 2, .reuse_prefixes = false});
+  const auto first = told(*engine->submit(scored(0))), second = told(*engine->submit(scored(1)));
+  for (std::uint64_t round = 0; round < 30; ++round) {
+    std::vector<TokenStream> leaving;
+    for (std::uint64_t i = 0; i < 3; ++i) leaving.push_back(*engine->submit(scored(10 + i)));
+    TokenStream stays = *engine->submit(scored(0)), too = *engine->submit(scored(1));
+    for (std::uint64_t i = 0; i < 40 * round; ++i) std::this_thread::yield();
+    leaving.clear();
+    EXPECT_EQ(told(std::move(stays)), first) << round;
+    EXPECT_EQ(told(std::move(too)), second) << round;
+  }
+  EXPECT_EQ(settled(*engine).kv_blocks_free, engine->stats().kv_blocks_total);
+}
+
+// A broken weight: an error that says so, for each request, and no token of nonsense; the engine lives on.
+TEST_P(ModelEngineTest, LogitsThatAreNoNumbersAreAnErrorNotAnAnswer) {
+  const std::vector<float> broken(static_cast<std::size_t>(model_.config.dim), std::nanf(""));
+  const float* whole = std::exchange(model_.weights.norm, broken.data());
+  auto engine = this->engine();
+  for (int i = 0; i < 2; ++i) {
+    const Outcome outcome = collect(*engine->submit(request(1)));
+    EXPECT_EQ(outcome.finish.reason, FinishReason::kError);
+    EXPECT_NE(outcome.finish.error.message.find("not finite"), std::string::npos) << outcome.finish.error.message;
+    EXPECT_TRUE(outcome.ids.empty());
+  }
+  EXPECT_EQ(settled(*engine).kv_blocks_free, engine->stats().kv_blocks_total);
+  engine.reset();
+  model_.weights.norm = whole;
+  EXPECT_EQ(collect(*this->engine()->submit(request(1))).finish.reason, FinishReason::kLength);
+}
+
+// The file is cut short while the engine runs: requests end with an error that names no path, and the process lives.
+TEST_P(ModelEngineTest, AModelWhoseFileIsCutShortAnswersWithErrors) {
+  const TempFolder folder;
+  std::filesystem::copy(std::string(R1_SOURCE_DIR "/tests/data/tiny/") + GetParam(), folder.path());
+  std::string weights;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+    if (entry.path().extension() == ".gguf" || entry.path().extension() == ".safetensors") weights = entry.path();
+  const bool is_gguf = weights.ends_with(".gguf");
+  const Model model = load_model(is_gguf ? weights : folder.path()).value();
+  const auto engine = ModelEngine::start(model, {.kv_dtype = Dtype::kF32}).value();
+  EXPECT_EQ(collect(*engine->submit(request(1))).finish.reason, FinishReason::kLength);
+  std::filesystem::resize_file(weights, 0);
+  const Outcome cut = collect(*engine->submit(request(2)));
+  EXPECT_EQ(cut.finish.reason, FinishReason::kError);
+  EXPECT_EQ(cut.finish.error.code, ErrorCode::kIo);
+  EXPECT_EQ(cut.finish.error.message.find(folder.path()), std::string::npos);
+  EXPECT_TRUE(engine->is_broken());
+  const auto refused = engine->submit(request(3));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kIo);
+}
+
+TEST_P(ModelEngineTest, ExpertsThatTokensNeedAreCountedWhereThereAreSome) {
+  const auto engine = this->engine();
+  collect(*engine->submit(request(1)));
+  const EngineStats first = settled(*engine);
+  EXPECT_EQ(first.expert_bytes_needed > 0, model_.config.is_deepseek());
+  EXPECT_LE(first.expert_bytes_resident, first.expert_bytes_needed);
+  if (!model_.config.is_deepseek()) return;
+  EngineStats later = first;
+  for (; later.expert_bytes_needed == first.expert_bytes_needed; later = settled(*engine))
+    collect(*engine->submit(request(1)));
+  EXPECT_GT(later.expert_bytes_resident, 0) << "the first pass has read them";
 }
 
 TEST_P(ModelEngineTest, SaysOnceWhatItHasComputedWhetherSomebodyReadsOrNot) {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "base/json.h"
 #include "model/forward.h"
@@ -18,6 +19,8 @@ namespace {
 constexpr float kTolerance = 1e-4f;
 
 std::string tiny(const std::string& name) { return R1_SOURCE_DIR "/tests/data/tiny/" + name; }
+
+using WantedRows = FunctionRef<std::optional<std::span<const int>>()>;
 
 // One sequence, its cache, and a forward over any piece of it.
 class Runner {
@@ -34,7 +37,7 @@ class Runner {
   // Logits of every token, as [tokens][vocab_size]; the cache continues where the last call ended.
   std::vector<std::vector<float>> run(std::span<const int> tokens, MlaKernel kernel,
                                       std::vector<RouteRecord>* routes = nullptr,
-                                      const FunctionRef<bool()>* is_wanted = nullptr) {
+                                      const WantedRows* wanted_rows = nullptr) {
     std::vector<int> positions(tokens.size()), rows(tokens.size());
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       positions[i] = n_done_ + static_cast<int>(i);
@@ -42,7 +45,7 @@ class Runner {
     }
     const SequenceRows sequence{0, static_cast<int>(tokens.size()), n_done_, blocks_, kernel};
     const Batch batch{tokens, positions, {&sequence, 1}, rows};
-    Pass pass{.pool = pool_, .arena = arena_, .batch = batch, .kv = kv_, .routes = routes, .is_wanted = is_wanted};
+    Pass pass{.pool = pool_, .arena = arena_, .batch = batch, .kv = kv_, .routes = routes, .wanted_rows = wanted_rows};
     const ArenaScope scope(arena_);
     const Tensor logits = forward_(pass);
     if (logits.data == nullptr) return {};
@@ -191,12 +194,54 @@ TEST_P(ModelGolden, AForwardThatIsWantedNoMoreEndsAndLeavesNoTrace) {
   for (int n_layers = 0; n_layers <= model_.config.n_layers; ++n_layers) {
     Runner runner(model_, 1);
     int n_asked = 0;
-    const auto until = [&] { return n_asked++ < n_layers; };
-    const FunctionRef<bool()> is_wanted(until);
-    const auto given_up = runner.run(tokens_, MlaKernel::kExpanded, nullptr, &is_wanted);
+    const auto until = [&]() -> std::optional<std::span<const int>> {
+      return n_asked++ < n_layers ? std::nullopt : std::optional(std::span<const int>());
+    };
+    const WantedRows wanted_rows(until);
+    const auto given_up = runner.run(tokens_, MlaKernel::kExpanded, nullptr, &wanted_rows);
     EXPECT_EQ(given_up.empty(), n_layers < model_.config.n_layers);
     EXPECT_EQ(n_asked, std::min(n_layers + 1, model_.config.n_layers)) << "once before each layer";
     if (given_up.empty()) EXPECT_EQ(first_difference(whole, runner.run(tokens_, MlaKernel::kExpanded)), "");
+  }
+}
+
+// Two sequences in one pass, of which the first is given up before some layer: the second's logits are those it has
+// alone.
+TEST_P(ModelGolden, RowsThatAreDroppedUnderWayChangeNoBitOfTheOthers) {
+  const auto alone = Runner(model_, 1).run(tokens_, MlaKernel::kExpanded);
+  const int n = static_cast<int>(tokens_.size());
+  std::vector<int> tokens(tokens_.rbegin(), tokens_.rend()), positions, kept;
+  tokens.insert(tokens.end(), tokens_.begin(), tokens_.end());
+  for (int i = 0; i < 2 * n; ++i) positions.push_back(i % n);
+  for (int i = 0; i < n; ++i) kept.push_back(n + i);
+  const std::vector<int> rows = [&] {
+    std::vector<int> all(static_cast<std::size_t>(n));
+    std::iota(all.begin(), all.end(), 0);
+    return all;
+  }();
+  const std::vector<KvBlockId> first_blocks = {1, 3, 5, 7}, second_blocks = {6, 4, 2, 0};
+  const std::vector<SequenceRows> both = {{0, n, 0, first_blocks, MlaKernel::kExpanded},
+                                          {n, n, 0, second_blocks, MlaKernel::kExpanded}};
+  const SequenceRows one = {0, n, 0, second_blocks, MlaKernel::kExpanded};
+  for (int layer = 0; layer < model_.config.n_layers; ++layer) {
+    ThreadPool pool(2);
+    Arena arena;
+    KvCache kv(model_.config.kv_layout(Dtype::kF32), 8);
+    const Forward forward(model_.config, model_.weights);
+    Batch batch{tokens, positions, both, {}};
+    int n_asked = 0;
+    const auto drop = [&]() -> std::optional<std::span<const int>> {
+      if (n_asked++ != layer) return std::nullopt;
+      batch = {tokens_, std::span<const int>(positions).subspan(static_cast<std::size_t>(n)), {&one, 1}, rows};
+      return kept;
+    };
+    const WantedRows wanted_rows(drop);
+    Pass pass{.pool = pool, .arena = arena, .batch = batch, .kv = kv, .wanted_rows = &wanted_rows};
+    const Tensor logits = forward(pass);
+    ASSERT_EQ(logits.n_rows(), n);
+    std::vector<std::vector<float>> together;
+    for (int row = 0; row < n; ++row) together.emplace_back(logits.row(row), logits.row(row) + logits.n_cols());
+    EXPECT_EQ(first_difference(alone, together), "") << "before layer " << layer;
   }
 }
 

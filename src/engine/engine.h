@@ -79,6 +79,8 @@ struct EngineStats {
   int n_running = 0, n_waiting = 0;
   std::int64_t prompt_tokens = 0, cached_tokens = 0, completion_tokens = 0;  // since the start
   std::int64_t drafted_tokens = 0, accepted_tokens = 0;  // guesses that were checked, and that were right
+  // Of experts that tokens needed, sampled, and of these what was in memory (engine/expert_watch.h). 0: not known.
+  std::int64_t expert_bytes_needed = 0, expert_bytes_resident = 0;
   int kv_blocks_total = 0, kv_blocks_free = 0;
   HistogramCounts to_first_token, between_tokens;
   std::array<std::int64_t, kFinishReasons> finished{};  // answers, by FinishReason
@@ -91,6 +93,9 @@ class Engine {
   // Thread-safe, does not wait. Errors: kInvalidInput for an empty prompt, one that leaves no room in the context, or
   // an id beyond the vocabulary; kOutOfResource when the queue is full: try again later.
   virtual Result<TokenStream> submit(GenerateRequest request) = 0;
+
+  // For good: no request will be answered any more, and whoever has loaded it should do so anew.
+  virtual bool is_broken() const { return false; }
 
   virtual int context_length() const = 0;  // tokens of prompt and answer together
   virtual EngineStats stats() const = 0;

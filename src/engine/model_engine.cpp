@@ -6,17 +6,21 @@
 
 #include <fmt/format.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "kernels/float_ops.h"
 
 namespace r1 {
 namespace {
 
-constexpr int kSpillPollMs = 5;    // how soon the disk is noticed to have taken some
+constexpr const char* kDamaged =
+    "the model's files were changed or can't be read any more; the server's log says which";
+constexpr int kSpillPollMs = 5;                     // how soon the disk is noticed to have taken some
+constexpr std::int64_t kLookPeriodNs = 20'000'000;  // while a pass runs: at those who wait and may have gone
 constexpr int kStalledPollMs = 2;  // how soon a consumer that had filled its queue is noticed to have taken some
 
 SchedulerLimits scheduler_limits(const Model& model, const ModelEngineOptions& options) {
   return {.max_running = options.max_running,
-          .max_rows = options.max_rows,
           .publish_completions = !model.config.is_deepseek(),
           .reuse_prefixes = options.reuse_prefixes};
 }
@@ -68,6 +72,8 @@ ModelEngine::ModelEngine(const Model& model, const ModelEngineOptions& options, 
       spill_(store ? std::make_unique<PrefixSpill>(std::move(store), kv_) : nullptr),
       scheduler_(scheduler_limits(model, options), n_blocks, spill_.get()),
       drafter_(options.draft ? std::make_optional<Drafter>(forward_, pool_, arena_, kv_) : std::nullopt),
+      pace_(model.config.n_layers, options.max_rows),
+      expert_watch_(model),
       submissions_(static_cast<std::size_t>(max_waiting_)),
       n_blocks_free_(n_blocks),
       thread_([this] { run(); }) {}
@@ -102,6 +108,7 @@ Status ModelEngine::check(const GenerateRequest& request) const {
 }
 
 Result<TokenStream> ModelEngine::submit(GenerateRequest request) {
+  if (model_.damage()) return Error{ErrorCode::kIo, kDamaged};
   R1_TRY_STATUS(check(request));
   auto sequence = std::make_unique<Sequence>();
   sequence->n_prompt_tokens = static_cast<int>(request.prompt.size());
@@ -129,6 +136,7 @@ Result<TokenStream> ModelEngine::submit(GenerateRequest request) {
 
 EngineStats ModelEngine::stats() const {
   const int n_running = n_running_.load(), n_unfinished = n_unfinished_.load();
+  const ExpertBytes experts = expert_watch_.bytes();
   return {.n_running = n_running,
           .n_waiting = std::max(0, n_unfinished - n_running),
           .prompt_tokens = prompt_tokens_.load(),
@@ -136,6 +144,8 @@ EngineStats ModelEngine::stats() const {
           .completion_tokens = completion_tokens_.load(),
           .drafted_tokens = drafted_tokens_.load(),
           .accepted_tokens = accepted_tokens_.load(),
+          .expert_bytes_needed = experts.needed,
+          .expert_bytes_resident = experts.resident,
           .kv_blocks_total = kv_.n_blocks(),
           .kv_blocks_free = n_blocks_free_.load(),
           .to_first_token = times_.to_first.counts(),
@@ -146,7 +156,7 @@ EngineStats ModelEngine::stats() const {
 void ModelEngine::run() {
   while (take_submissions()) {
     scheduler_.remove_finished([&](Sequence& sequence) { return retire(sequence); });
-    const ScheduledBatch batch = scheduler_.next_batch();
+    ScheduledBatch batch = scheduler_.next_batch(pace_.rows());
     if (!batch.empty()) step(batch);
     if (spill_) spill_->write_some(scheduler_.pool());
     update_stats();
@@ -179,20 +189,49 @@ bool ModelEngine::take_submissions() {
   return !closing_.load();
 }
 
-void ModelEngine::step(const ScheduledBatch& batch) {
-  const ArenaScope scope(arena_);
-  const Batch view = batch.view();
-  const auto is_anybody_there = [&] {
-    return std::any_of(batch.computed.begin(), batch.computed.end(), [](const ScheduledBatch::Computed& computed) {
-      return !computed.sequence->channel->cancelled.load(std::memory_order_relaxed);
-    });
+// A pass of many rows through a large model takes seconds. Whoever has gone is let go before the next layer: its rows
+// are not computed any further, and its place and its blocks are free. What a row is computed to doesn't depend on the
+// rows beside it, so the others' results stay the same to the last bit.
+bool ModelEngine::let_go(ScheduledBatch& batch) {
+  const auto has_gone = [](const Sequence& s) { return s.channel->cancelled.load(std::memory_order_relaxed); };
+  std::optional<std::vector<int>> kept = batch.drop(has_gone);
+  const std::int64_t now = monotonic_ns();
+  if (!kept && now < next_look_ns_) return false;
+  next_look_ns_ = now + kLookPeriodNs;
+  // Not those in the batch, of which one may have gone just now: its rows are being computed.
+  scheduler_.remove_finished([&](Sequence& sequence) { return !batch.holds(sequence) && retire(sequence); });
+  update_stats();
+  if (kept) kept_rows_ = *std::move(kept);
+  return kept.has_value();
+}
+
+// No data: nobody wants these rows any more. `hidden` is for the drafter.
+Tensor ModelEngine::forward(ScheduledBatch& batch, Tensor& hidden) {
+  Batch view = batch.view();
+  const auto ask = [&]() -> std::optional<std::span<const int>> {
+    if (!let_go(batch)) return std::nullopt;
+    view = batch.view();
+    return kept_rows_;
   };
-  const FunctionRef<bool()> is_wanted(is_anybody_there);
-  Pass pass{.pool = pool_, .arena = arena_, .batch = view, .kv = kv_, .is_wanted = &is_wanted};
-  const Tensor hidden = drafter_ ? forward_.hidden(pass) : Tensor{};
-  if (drafter_ && hidden.data == nullptr) return;  // nothing is known of these rows, and nobody asks
-  const Tensor logits = drafter_ ? forward_.logits(pass, hidden, view.logits_rows) : forward_(pass);
+  const FunctionRef<std::optional<std::span<const int>>()> wanted_rows(ask);
+  const auto watch = [&](int layer, std::span<const std::int32_t> ids) { expert_watch_.routed(layer, ids); };
+  const FunctionRef<void(int, std::span<const std::int32_t>)> on_route(watch);
+  Pass pass{.pool = pool_, .arena = arena_, .batch = view, .kv = kv_, .wanted_rows = &wanted_rows};
+  if (expert_watch_.begin_pass()) pass.on_route = &on_route;
+  if (!drafter_) return forward_(pass);
+  hidden = forward_.hidden(pass);
+  return hidden.data == nullptr ? Tensor{} : forward_.logits(pass, hidden, view.logits_rows);
+}
+
+void ModelEngine::step(ScheduledBatch& batch) {
+  const ArenaScope scope(arena_);
+  const int n_rows = batch.n_rows();
+  const std::int64_t begun_ns = monotonic_ns();
+  Tensor hidden;
+  const Tensor logits = forward(batch, hidden);
   if (logits.data == nullptr) return;
+  if (batch.n_rows() == n_rows) pace_.take(n_rows, monotonic_ns() - begun_ns);
+  if (const auto damage = model_.damage()) return end_all(batch, *damage);
   scheduler_.commit(batch);
   for (std::size_t row = 0; row < batch.sampled.size(); ++row) {
     const auto& [sequence, next_position, follows_draft] = batch.sampled[row];
@@ -202,6 +241,13 @@ void ModelEngine::step(const ScheduledBatch& batch) {
          {logits.row(static_cast<std::int64_t>(row)), static_cast<std::size_t>(logits.n_cols())});
   }
   if (drafter_) drafter_->follow(batch, hidden);
+}
+
+// Of a model whose files changed under it: nothing that was computed is worth anything. The path is for the operator.
+void ModelEngine::end_all(const ScheduledBatch& batch, const Error& damage) {
+  log_error(damage.message);
+  for (const ScheduledBatch::Computed& computed : batch.computed)
+    if (!computed.sequence->finish) end(*computed.sequence, FinishReason::kError, {ErrorCode::kIo, kDamaged});
 }
 
 // Whether the token just sampled is the draft, so that the row behind it counts too.
@@ -217,7 +263,7 @@ bool ModelEngine::accept_draft(Sequence& sequence) {
 void ModelEngine::take(Sequence& sequence, int next_position, std::span<const float> logits) {
   if (!all_finite(logits)) {
     return end(sequence, FinishReason::kError,
-               "the model's logits are not finite: a broken model file or a bug in a kernel");
+               {ErrorCode::kInternal, "the model's logits are not finite: a broken model file or a bug in a kernel"});
   }
   if (next_position < sequence.n_prompt_tokens) {
     const int id = sequence.tokens[static_cast<std::size_t>(next_position)];
@@ -231,14 +277,15 @@ void ModelEngine::take(Sequence& sequence, int next_position, std::span<const fl
   if (sampler_.verdict() == TokenFilter::Verdict::kOpen)
     append(sequence, std::move(token));
   else if (sampler_.verdict() == TokenFilter::Verdict::kEnded)
-    end(sequence, FinishReason::kStop, "");
+    end(sequence, FinishReason::kStop, {});
   else
-    end(sequence, FinishReason::kError, "no token of the vocabulary continues the answer within its grammar");
+    end(sequence, FinishReason::kError,
+        {ErrorCode::kInternal, "no token of the vocabulary continues the answer within its grammar"});
 }
 
 // Without a token.
-void ModelEngine::end(Sequence& sequence, FinishReason reason, std::string message) {
-  sequence.finish = Finish{reason, sequence.usage(), {ErrorCode::kInternal, std::move(message)}};
+void ModelEngine::end(Sequence& sequence, FinishReason reason, Error error) {
+  sequence.finish = Finish{reason, sequence.usage(), std::move(error)};
   deliver(sequence, {.token = {}, .finish = sequence.finish});
 }
 

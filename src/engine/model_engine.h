@@ -11,6 +11,8 @@
 #include "base/thread_pool.h"
 #include "engine/drafter.h"
 #include "engine/engine.h"
+#include "engine/expert_watch.h"
+#include "engine/pass_pace.h"
 #include "engine/sampler.h"
 #include "engine/scheduler.h"
 #include "model/forward.h"
@@ -41,6 +43,7 @@ class ModelEngine final : public Engine {
   ~ModelEngine() override;  // running generations end as cancelled
 
   Result<TokenStream> submit(GenerateRequest request) override;
+  bool is_broken() const override { return model_.damage().has_value(); }
   int context_length() const override { return context_length_; }
   EngineStats stats() const override;
 
@@ -51,11 +54,14 @@ class ModelEngine final : public Engine {
   Status check(const GenerateRequest& request) const;
   void run();
   bool take_submissions();
-  void step(const ScheduledBatch& batch);
+  void step(ScheduledBatch& batch);
+  Tensor forward(ScheduledBatch& batch, Tensor& hidden);
+  bool let_go(ScheduledBatch& batch);
+  void end_all(const ScheduledBatch& batch, const Error& damage);
   bool accept_draft(Sequence& sequence);
   void take(Sequence& sequence, int next_position, std::span<const float> logits);
   void append(Sequence& sequence, SampledToken token);
-  void end(Sequence& sequence, FinishReason reason, std::string message);
+  void end(Sequence& sequence, FinishReason reason, Error error);
   void deliver(Sequence& sequence, StreamEvent event);
   bool retire(Sequence& sequence);
   void update_stats();
@@ -75,6 +81,10 @@ class ModelEngine final : public Engine {
   Scheduler scheduler_;
   Sampler sampler_;
   std::optional<Drafter> drafter_;  // empty: no drafts
+  PassPace pace_;
+  ExpertWatch expert_watch_;       // its counts may be read by anybody
+  std::vector<int> kept_rows_;     // of the pass that runs, when some were dropped
+  std::int64_t next_look_ns_ = 0;  // at those that wait while a pass runs
 
   BoundedQueue<std::unique_ptr<Sequence>> submissions_;
   std::atomic<bool> closing_ = false;

@@ -51,10 +51,7 @@ PrefixName prefix_name(const PrefixName& previous, std::span<const int> tokens) 
 std::string cache_fingerprint(const Model& model, const KvLayout& layout) {
   Hasher hasher(HashKind::kSha256, 0);
   add_text(hasher, described(model.config, layout));
-  if (const auto* gguf = std::get_if<GgufFile>(&model.files))
-    for (const MappedFile& file : gguf->files()) add_samples(hasher, file.bytes());
-  if (const auto* safetensors = std::get_if<SafetensorsFile>(&model.files))
-    for (const MappedFile& file : safetensors->files()) add_samples(hasher, file.bytes());
+  for (const MappedFile& file : model.mapped_files()) add_samples(hasher, file.bytes());
   return hasher.finish().hex;
 }
 

@@ -27,7 +27,42 @@ bool is_decoding(const Sequence& sequence) { return sequence.n_tokens() - sequen
 
 }  // namespace
 
-ScheduledBatch Scheduler::next_batch() {
+bool ScheduledBatch::holds(const Sequence& sequence) const {
+  return std::any_of(computed.begin(), computed.end(),
+                     [&](const Computed& each) { return each.sequence == &sequence; });
+}
+
+std::optional<std::vector<int>> ScheduledBatch::drop(FunctionRef<bool(const Sequence&)> leaves) {
+  std::vector<bool> stays;  // [sequences]
+  for (const Computed& each : computed) stays.push_back(!leaves(*each.sequence));
+  if (std::find(stays.begin(), stays.end(), false) == stays.end()) return std::nullopt;
+  ScheduledBatch rest;
+  std::vector<int> kept, new_rows(token_ids.size(), -1);
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    if (!stays[i]) continue;
+    const SequenceRows& rows = sequences[i];
+    rest.sequences.push_back(rows);
+    rest.sequences.back().first_row = static_cast<int>(kept.size());
+    rest.computed.push_back(computed[i]);
+    for (int row = rows.first_row; row < rows.first_row + rows.n_rows; ++row) {
+      const auto old = static_cast<std::size_t>(row);
+      new_rows[old] = static_cast<int>(kept.size());
+      kept.push_back(row);
+      rest.token_ids.push_back(token_ids[old]);
+      rest.positions.push_back(positions[old]);
+    }
+  }
+  for (std::size_t i = 0; i < logits_rows.size(); ++i) {
+    const int row = new_rows[static_cast<std::size_t>(logits_rows[i])];
+    if (row < 0) continue;
+    rest.logits_rows.push_back(row);
+    rest.sampled.push_back(sampled[i]);
+  }
+  *this = std::move(rest);
+  return kept;
+}
+
+ScheduledBatch Scheduler::next_batch(int max_rows) {
   while (admit_next()) {
   }
   ScheduledBatch batch;
@@ -40,7 +75,7 @@ ScheduledBatch Scheduler::next_batch() {
   }
   for (std::size_t i = 0; i < running_.size(); ++i) {
     Sequence& sequence = *running_[i];
-    const int room = limits_.max_rows - static_cast<int>(batch.token_ids.size());
+    const int room = max_rows - static_cast<int>(batch.token_ids.size());
     if (room <= 0) break;
     if (!can_run(sequence) || is_decoding(sequence)) continue;
     const int n_rows_max = sequence.n_unscored() > 0 ? std::min(room, limits_.max_scored_rows) : room;

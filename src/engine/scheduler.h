@@ -8,8 +8,10 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "base/function_ref.h"
 #include "engine/fair_queue.h"
 #include "engine/kv_block_pool.h"
 #include "engine/prefix_spill.h"
@@ -20,7 +22,6 @@ namespace r1 {
 
 struct SchedulerLimits {
   int max_running = 16;             // sequences in one pass
-  int max_rows = 512;               // rows in one pass: a prompt is cut into chunks of at most this
   int max_scored_rows = 64;         // and one whose tokens are scored into such: each row has logits then
   bool publish_completions = true;  // completions' blocks join the prefix cache; false where prompt and completion rows
                                     // are computed differently (MLA)
@@ -44,7 +45,13 @@ struct ScheduledBatch {
   std::vector<Computed> computed;  // whose rows `sequences` are
 
   bool empty() const { return token_ids.empty(); }
+  int n_rows() const { return static_cast<int>(token_ids.size()); }
   Batch view() const { return {token_ids, positions, sequences, logits_rows}; }
+  bool holds(const Sequence& sequence) const;
+
+  // Leaves out the rows of sequences that `leaves` names. The rows that stay, as they were numbered before; nothing
+  // when all do.
+  std::optional<std::vector<int>> drop(FunctionRef<bool(const Sequence&)> leaves);
 };
 
 class Scheduler {
@@ -58,8 +65,8 @@ class Scheduler {
     waiting_.push(account, std::move(sequence));
   }
 
-  // Admits what fits and lays out the next pass; empty when nothing can run now.
-  ScheduledBatch next_batch();
+  // Admits what fits and lays out the next pass, of at most so many rows; empty when nothing can run now.
+  ScheduledBatch next_batch(int max_rows);
 
   // After the pass, before tokens are appended: the batch's rows are in the cache now. A draft's row does not count:
   // who accepts it adds it to n_computed; else its place in the cache is written again.

@@ -53,6 +53,10 @@ Tensor moe(Pass& pass, const ModelConfig& c, const LayerWeights& w, Tensor x, in
     pass.routes->push_back(
         {layer, {routing.expert_ids, routing.expert_ids + n}, {routing.weights, routing.weights + n}});
   }
+  if (pass.on_route != nullptr) {
+    (*pass.on_route)(layer, {routing.expert_ids, static_cast<std::size_t>(pass.n_tokens()) *
+                                                     static_cast<std::size_t>(routing.n_activated)});
+  }
   Tensor y = moe_experts(pass, rows, w.experts, routing);
   if (c.n_shared_experts == 0) return y;
   return add(pass, y, swiglu(pass, rows, w.shared_gate, w.shared_up, w.shared_down));
@@ -78,14 +82,19 @@ void block(Pass& pass, const ModelConfig& c, const LayerWeights& w, Tensor x, co
 Forward::Forward(const ModelConfig& config, const Weights& weights)
     : config_(config), weights_(weights), rope_frequencies_(rope_frequencies(config.rope)) {}
 
-// After the last block: [tokens, dim]; nothing when nobody wants it any more.
+// After the last block: [tokens, dim], of the rows that are wanted to the end; nothing when none is.
 Tensor Forward::residual_stream(Pass& pass) const {
   const ModelConfig& c = config_;
-  const RopeAngles angles = rope_angles(pass, rope_frequencies_, c.rope.magnitude);
+  RopeAngles angles = rope_angles(pass, rope_frequencies_, c.rope.magnitude);
   Tensor x = embed(pass, weights_.embed, pass.batch.token_ids);
   Tensor next = pass.make(x.shape);
   for (int layer = 0; layer < c.n_layers; ++layer) {
-    if (pass.is_wanted != nullptr && !(*pass.is_wanted)()) return {};
+    if (const auto fewer = pass.wanted_rows != nullptr ? (*pass.wanted_rows)() : std::nullopt) {
+      if (fewer->empty()) return {};
+      x = gather_rows(pass, x, *fewer);
+      next = pass.make(x.shape);
+      angles = rope_angles(pass, rope_frequencies_, c.rope.magnitude);
+    }
     block(pass, c, weights_.layers[static_cast<std::size_t>(layer)], x, angles, layer, next);
     next = pass.make_over(std::exchange(x, next));
   }

@@ -12,7 +12,7 @@ class Forward {
  public:
   Forward(const ModelConfig& config, const Weights& weights);
 
-  // Logits of the rows the batch asks for: [logits_rows, vocab_size]; without data where pass.is_wanted ended it.
+  // Logits of the rows the batch asks for: [logits_rows, vocab_size]; without data where pass.wanted_rows ended it.
   // Writes the batch's keys and values into the cache.
   Tensor operator()(Pass& pass) const;
 

@@ -241,8 +241,24 @@ Result<Model> load_model(const std::string& path) {
   if (!model.ok()) {
     const std::string& message = model.error().message;
     if (message.find(path) == std::string::npos) return with_context(std::move(model).error(), path);
+    return model;
   }
+  if (auto damage = model->damage()) return *std::move(damage);
   return model;
+}
+
+std::span<const MappedFile> Model::mapped_files() const {
+  if (const auto* gguf = std::get_if<GgufFile>(&files)) return gguf->files();
+  if (const auto* safetensors = std::get_if<SafetensorsFile>(&files)) return safetensors->files();
+  return {};
+}
+
+std::optional<Error> Model::damage() const {
+  for (const MappedFile& file : mapped_files()) {
+    if (!file.is_broken()) continue;
+    return Error{ErrorCode::kIo, file.path() + ": cut short, or unreadable, while it was in use"};
+  }
+  return std::nullopt;
 }
 
 std::int64_t bytes_per_token(const Model& model) {

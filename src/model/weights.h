@@ -63,6 +63,9 @@ struct Model {
   std::deque<std::vector<float>> converted;
 
   bool is_gguf() const { return std::holds_alternative<GgufFile>(files); }
+  std::span<const MappedFile> mapped_files() const;  // those the weights look into
+  std::optional<Error> damage()
+      const;  // a file that was cut short, or that can't be read any more, since it was opened
   const GgufMetadata* gguf_metadata() const { return is_gguf() ? &std::get<GgufFile>(files).metadata() : nullptr; }
 };
 

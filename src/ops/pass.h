@@ -59,8 +59,11 @@ struct Pass {
   std::vector<RouteRecord>* routes = nullptr;  // null: not recorded
   OpProfile* profile = nullptr;                // null: not timed
   Tape* tape = nullptr;                        // null: no gradients are wanted
-  // Asked before each layer: false ends the forward, which then has no logits. Null: it goes to its end.
-  const FunctionRef<bool()>* is_wanted = nullptr;
+  // Asked before each layer; null: all rows go to the end. An answer names the rows of `batch` that are still wanted,
+  // in order, after whoever answers has changed `batch` to hold those alone. None: the forward ends, without logits.
+  const FunctionRef<std::optional<std::span<const int>>()>* wanted_rows = nullptr;
+  // Told of each layer's experts before they are read: [tokens, n_activated_experts]. Null: nobody wants to know.
+  const FunctionRef<void(int layer, std::span<const std::int32_t> expert_ids)>* on_route = nullptr;
 
   int n_tokens() const { return batch.n_tokens(); }
 
