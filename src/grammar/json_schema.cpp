@@ -13,7 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "grammar/pattern.h"
-#include "text/utf8.h"
+#include "grammar/undeclared_key.h"
 
 namespace r1 {
 namespace {
@@ -44,6 +44,12 @@ bool is_of_type(const OrderedJson& value, std::string_view type) {
   if (type == "number") return value.is_number();
   if (type == "boolean") return value.is_boolean();
   return type == value.type_name();  // object, array, string, null
+}
+
+std::vector<std::string> names_of(const OrderedJson& properties) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : properties.items()) names.push_back(name);
+  return names;
 }
 
 class SchemaCompiler {
@@ -308,7 +314,7 @@ class SchemaCompiler {
     if (allows_others) {
       const std::string place = path + ".additionalProperties";
       R1_TRY(const Part value, others == nullptr ? Result<Part>(json_.any_value()) : schema(*others, place, depth + 1));
-      go_on(json_.member(undeclared_key(properties), value), something);
+      go_on(json_.member(undeclared_key(builder_, names_of(properties)), value), something);
     }
     const Part close = b.sequence({json_.space(), b.literal("}")}), close_empty = b.literal("}");
     const int end = b.add_state();
@@ -317,75 +323,6 @@ class SchemaCompiler {
     b.jump(close.end, end);
     b.jump(close_empty.end, end);
     return Part{open.begin, end};
-  }
-
-  // A key in quotes, without escapes, that is none of the declared ones: a trie of those, left before its ends.
-  Part undeclared_key(const OrderedJson& properties) {
-    std::vector<std::vector<std::uint32_t>> names;
-    for (const auto& [name, value] : properties.items()) {
-      std::vector<std::uint32_t> characters;
-      for (std::string_view rest = name; !rest.empty();) {
-        const Utf8Unit unit = first_utf8_unit(rest);
-        characters.push_back(unit.code_point);
-        rest.remove_prefix(static_cast<std::size_t>(unit.n_bytes));
-      }
-      names.push_back(std::move(characters));
-    }
-    std::sort(names.begin(), names.end());
-    const Part key = {builder_.add_state(), builder_.add_state()};
-    const Part quote = builder_.literal("\"");
-    builder_.jump(key.begin, quote.begin);
-    const Part rest = builder_.repeat([&] { return builder_.characters(plain()); }, 0, -1);
-    const Part closing = builder_.literal("\""), beyond_ascii = builder_.characters(plain().without({0, 0x7F}));
-    builder_.jump(rest.end, closing.begin);
-    builder_.jump(closing.end, key.end);
-    builder_.jump(beyond_ascii.end, rest.begin);
-    add_trie(names, 0, quote.end, {rest.begin, beyond_ascii.begin, key.end});
-    return key;
-  }
-
-  struct KeyStates {
-    int free;          // any characters, and the closing quote
-    int beyond_ascii;  // a character beyond ASCII, then the same
-    int end;
-  };
-
-  // At `from` the key so far is the first `depth` characters of all `names`.
-  void add_trie(std::span<const std::vector<std::uint32_t>> names, std::size_t depth, int from, const KeyStates& to) {
-    const bool is_name = !names.empty() && names[0].size() == depth;
-    if (is_name) names = names.subspan(1);
-    if (!is_name) builder_.add_edge(from, '"', '"', to.end);
-    CharSet taken;
-    while (!names.empty() && !builder_.is_full()) {
-      const std::uint32_t c = names[0][depth];
-      const auto other = std::find_if(names.begin(), names.end(), [&](const auto& name) { return name[depth] != c; });
-      const auto n_same = static_cast<std::size_t>(other - names.begin());
-      taken.add(c, c);
-      if (plain().contains(c)) {  // else it would have to be escaped, and is no key here anyway
-        const Part step = builder_.characters({c, c});
-        builder_.jump(from, step.begin);
-        add_trie(names.first(n_same), depth + 1, step.end, to);
-      }
-      names = names.subspan(n_same);
-    }
-    const bool shares_rest = taken.without({0, 0x7F}).empty();  // most do: one copy of what costs many states
-    if (shares_rest) {
-      builder_.jump(from, to.beyond_ascii);
-      taken.add(0x80, CharSet::kLast);
-    }
-    const Part others = builder_.characters(plain().without(taken));
-    builder_.jump(from, others.begin);
-    builder_.jump(others.end, to.free);
-  }
-
-  static const CharSet& plain() {
-    static const CharSet set = [] {
-      CharSet special(0, 0x1F);
-      special.add('"', '"');
-      special.add('\\', '\\');
-      return special.complement();
-    }();
-    return set;
   }
 
   const OrderedJson& root_;

@@ -1,32 +1,13 @@
 // deepseek_clients_test.mjs: what programs see that talk to `r1 serve` through clients made for DeepSeek's API: Vercel's
 // AI SDK with @ai-sdk/deepseek, and LangChain with @langchain/deepseek. The engine is scripted.
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
-import { chatScript, hasNpm, serve, toolsScript } from "./served.mjs";
+import { kAnswer, kModel, kQuestion, kThought, missing, withServers } from "./scripted_clients.mjs";
 
-const kModel = "deepseek-r1-script";
-const kQuestion = "How many r's are in strawberry?";
-const kThought = /^The user asks how many r's/, kAnswer = /^There are \*\*three\*\* r's/;
 const weather = {
   description: "The weather in a city",
   schema: { type: "object", properties: { city: { type: "string" } }, required: ["city"], additionalProperties: false },
-};
-
-// Two servers: one that talks, one that calls a tool and then says what it told, in turn.
-function withServers() {
-  const at = {};
-  before(async () => {
-    at.talking = await serve("--engine", `script:${chatScript}`);
-    at.calling = await serve("--engine", `script:${toolsScript}`);
-  });
-  after(() => Promise.all([at.talking?.stop(), at.calling?.stop()]));
-  return at;
-}
-
-const missing = (...names) => {
-  const absent = names.find((name) => !hasNpm(name));
-  return absent ? `${absent} is not installed: tools/setup_npm.sh` : false;
 };
 
 const skipSdk = missing("ai", "@ai-sdk/deepseek");

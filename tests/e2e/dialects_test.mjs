@@ -1,27 +1,12 @@
 // dialects_test.mjs: the Messages API through Anthropic's client, the Responses API through OpenAI's, with scripted
 // engines; and their answers against the OpenAPI document.
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
-import { chatScript, hasNpm, makeKey, serve, temporaryFolder, toolsScript } from "./served.mjs";
+import { kAnswer, kModel, kQuestion, kThought, missing, withServers } from "./scripted_clients.mjs";
+import { chatScript, makeKey, serve, temporaryFolder } from "./served.mjs";
 
-const kModel = "deepseek-r1-script", kQuestion = "How many r's are in strawberry?";
-const kThought = /^The user asks how many r's/, kAnswer = /^There are \*\*three\*\* r's/;
 const kSchema = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
-const missing = (...names) => {
-  const absent = names.find((name) => !hasNpm(name));
-  return absent ? `${absent} is not installed: tools/setup_npm.sh` : false;
-};
-
-function withServers() {
-  const at = {};
-  before(async () => {
-    at.talking = await serve("--engine", `script:${chatScript}`);
-    at.calling = await serve("--engine", `script:${toolsScript}`);
-  });
-  after(() => Promise.all([at.talking?.stop(), at.calling?.stop()]));
-  return at;
-}
 
 const skipMessages = missing("@anthropic-ai/sdk");
 describe("POST /v1/messages, with Anthropic's client", { skip: skipMessages }, async () => {
