@@ -96,7 +96,8 @@ std::size_t n_characters(std::string_view utf8) {
 class Chunks : public AnswerWire {
  protected:
   Chunks(const AnswerHead& head, std::string_view chunk_object, std::string_view whole_object)
-      : whole_head_(head_json(head, whole_object)),
+      : chunk_object_(chunk_object),
+        whole_object_(whole_object),
         chunk_head_("data: " + head_json(head, chunk_object) + R"(,"choices":[)") {}
 
   void usage_only(std::string& out, const UsageReport& usage) override {
@@ -117,7 +118,11 @@ class Chunks : public AnswerWire {
   }
 
   std::string body(const std::string& choices, const UsageReport& usage) const {
-    std::string out = whole_head_ + R"(,"choices":[)" + choices + ']';
+    std::string out = chunk_head_.substr(std::string_view("data: ").size());
+    const std::string object = fmt::format("\"{}\"", chunk_object_);
+    out.replace(out.find(object), object.size(), fmt::format("\"{}\"", whole_object_));
+    out += choices;
+    out += ']';
     append_usage_or_null(out, usage);
     return out + '}';
   }
@@ -129,7 +134,8 @@ class Chunks : public AnswerWire {
     out += "}\n\n";
   }
 
-  const std::string whole_head_, chunk_head_;
+  const std::string_view chunk_object_, whole_object_;
+  const std::string chunk_head_;  // one of them is kept: streams by the thousand wait for their next token
 };
 
 // ---- /chat/completions --------------------------------------------------------------------------------------------

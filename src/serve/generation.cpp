@@ -80,7 +80,6 @@ Result<Generation> Generation::start(const ServedModel& model, const CompletionR
         {.tokens = std::move(tokens), .text = std::move(text), .calls = std::move(calls), .usage = usage});
   }
   generation.n_unfinished_ = request.n;
-  generation.request_.messages.clear();
   return generation;
 }
 
@@ -108,7 +107,7 @@ std::optional<AnswerPiece> Generation::settled_piece() {
 
 void Generation::settle() {
   const UsageReport used = usage();
-  meter_->settle({used.prompt_tokens, used.cached_tokens, used.completion_tokens}, request_.stream, on_event_);
+  meter_->settle({used.prompt_tokens, used.cached_tokens, used.completion_tokens}, is_stream_, on_event_);
 }
 
 void Generation::waive(std::string rule) {
@@ -126,7 +125,7 @@ std::optional<AnswerPiece> Generation::next_of(std::size_t index) {
     }
     AnswerPiece piece;
     piece.index = static_cast<int>(index);
-    if (answer.is_first_event && request_.scores_prompt()) report_prompt(event->prompt, piece);
+    if (answer.is_first_event && scores_prompt_) report_prompt(event->prompt, piece);
     answer.is_first_event = false;
     if (event->token) take_token(answer, *event->token, piece);
     if (event->finish) take_finish(answer, *event->finish, piece);
@@ -139,7 +138,7 @@ void Generation::take_token(Answer& answer, const SampledToken& token, AnswerPie
   if (answer.text.stopped()) return;  // a stop string ended it; what the engine wrote before it knew
   const int n_reasoning_tokens = answer.text.reasoning_tokens();
   piece.text = answer.text.feed(token.id);
-  if (request_.logprobs) report_token(answer, token, answer.text.reasoning_tokens() > n_reasoning_tokens);
+  if (logprobs_) report_token(answer, token, answer.text.reasoning_tokens() > n_reasoning_tokens);
   find_calls(answer, piece);
   // Reports travel with their text: those of held back text wait for it.
   if (!piece.text.thinking.empty()) piece.thinking_tokens = std::exchange(answer.thinking_tokens, {});
@@ -155,7 +154,7 @@ void Generation::take_finish(Answer& answer, const Finish& finish, AnswerPiece& 
   if (!is_end && !answer.text.stopped()) {
     failure_ = finish.reason == FinishReason::kError ? finish.error
                                                      : Error{ErrorCode::kCancelled, "the generation was cancelled"};
-    if (!request_.stream) waive("not delivered: the engine failed");
+    if (!is_stream_) waive("not delivered: the engine failed");
     return;
   }
   answer.usage.cached_tokens = finish.usage.cached_tokens;
@@ -210,7 +209,7 @@ void Generation::report_token(Answer& answer, const SampledToken& token, bool is
   // prompt is scored too, all are told, as whoever counts tokens expects.
   TokenReport report = report_of(token);
   const bool is_tag = report.bytes == "<think>" || report.bytes == "</think>";
-  if (!request_.scores_prompt() && (is_tag || !report.is_in_text)) return;
+  if (!scores_prompt_ && (is_tag || !report.is_in_text)) return;
   (is_thinking ? answer.thinking_tokens : answer.answer_tokens).push_back(std::move(report));
 }
 

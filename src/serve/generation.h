@@ -89,7 +89,11 @@ class Generation {
   };
 
   Generation(const ServedModel& model, const CompletionRequest& request)
-      : model_(model.keeps), tokenizer_(model.tokenizer), request_(request) {}
+      : model_(model.keeps),
+        tokenizer_(model.tokenizer),
+        is_stream_(request.stream),
+        logprobs_(request.logprobs),
+        scores_prompt_(request.scores_prompt()) {}
 
   std::optional<AnswerPiece> next_of(std::size_t index);
   std::optional<AnswerPiece> settled_piece();
@@ -104,7 +108,7 @@ class Generation {
 
   std::shared_ptr<const void> model_;  // holds it; released last
   const Tokenizer* tokenizer_;
-  CompletionRequest request_;  // without its messages
+  bool is_stream_, logprobs_, scores_prompt_;  // of the request, which is not kept: thousands of streams may wait
   int first_prompt_id_ = -1;
   std::vector<Answer> answers_;
   std::size_t turn_ = 0;
