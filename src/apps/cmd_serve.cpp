@@ -1,5 +1,6 @@
 // cmd_serve.cpp: `r1 serve [MODEL...]`: the API and the chat page, over models or over a script, for the keys of a
 // ledger or for anybody on this machine.
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +18,7 @@
 #include "apps/ledger_file.h"
 #include "apps/model_offers.h"
 #include "apps/standard_streams.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "serve/api_server.h"
 #include "serve/http_server.h"
@@ -27,7 +29,7 @@ namespace {
 
 struct Options {
   std::vector<std::string> models;
-  std::string engine = "model", name, log_format = "text", ledger;
+  std::string engine = "model", name, log_format = "text", ledger, operator_token_file;
   bool insecure = false, require_keys = false;
   std::uint64_t memory_bytes = 0;
   double idle_seconds = 0;
@@ -135,6 +137,20 @@ Result<std::unique_ptr<Accounts>> open_accounts(const Options& options) {
   return std::make_unique<Accounts>(*std::move(ledger), rule);
 }
 
+// The file's only line.
+Result<std::string> read_operator_token(const std::string& path) {
+  constexpr std::size_t kShortest = 16, kLongest = 1024;
+  if (path.empty()) return std::string();
+  R1_TRY(std::string token, read_file(path, kLongest + 2));
+  while (!token.empty() && (token.back() == '\n' || token.back() == '\r')) token.pop_back();
+  const bool is_plain = std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 127; });
+  if (is_plain && token.size() >= kShortest) return token;
+  return Error{ErrorCode::kInvalidInput,
+               fmt::format("{}: an operator's token is one line of at least {} letters, digits and signs, without "
+                           "spaces (openssl rand -hex 32 makes one)",
+                           path, kShortest)};
+}
+
 // On the loading thread.
 Status publish(const Options& options, const HttpServer& server, ApiServer& api) {
   const bool is_script = options.engine.starts_with(kScriptPrefix);
@@ -153,8 +169,10 @@ Status serve(const Options& options) {
   R1_TRY(std::unique_ptr<Accounts> accounts, open_accounts(options));
   if (!options.engine.starts_with(kScriptPrefix) && options.engine != "model")
     return Error{ErrorCode::kInvalidInput, fmt::format("--engine {}: it can be model or script:FILE", options.engine)};
+  AccessOptions access = options.access;
+  R1_TRY(access.operator_token, read_operator_token(options.operator_token_file));
   // Ends before the accounts: engines that stop report what they have produced.
-  auto api = std::make_unique<ApiServer>(std::vector<ServedModel>(), options.access, accounts.get());
+  auto api = std::make_unique<ApiServer>(std::vector<ServedModel>(), std::move(access), accounts.get());
   R1_TRY(std::unique_ptr<HttpServer> server, HttpServer::listen(options.http, *api));
   api->report_on(server.get());
   Status published;
@@ -209,6 +227,9 @@ void add_serve(CLI::App& app, Action& action) {
       "keys and accounts: a file, or postgresql://HOST/DATABASE (docs/ledger.md; default where keys are required: "
       "ledger.db beside the model store)");
   command->add_flag("--require-keys", options->require_keys, "no request without an API key, on this machine either");
+  command->add_option("--operator-token-file", options->operator_token_file,
+                      "who sends the token in this file reads /metrics and all of /health; without it, they are open "
+                      "where no keys are required, and closed where they are");
   command->add_flag("--insecure-no-auth", options->insecure, "listen also where others can reach it, without keys");
   command->add_option("--allow-host", options->access.hosts, "a host name under which the server may be addressed")
       ->allow_extra_args(false);

@@ -77,39 +77,71 @@ Status check_money(const Account& account, const Key& key, std::int64_t amount, 
   return {};
 }
 
+const Key* find_key(const LedgerState& state, std::int64_t key_id) {
+  const auto found = state.keys().find(key_id);
+  return found == state.keys().end() ? nullptr : &found->second;
+}
+
+Status check_names(const ReserveRequest& request) {
+  R1_TRY_STATUS(check_name(request.model, "the name of a model"));
+  return request.idempotency_key.empty() ? Status() : check_name(request.idempotency_key, "an Idempotency-Key");
+}
+
+Entry reservation_of(const Key& key, const ReserveRequest& request) {
+  Entry entry{.kind = EntryKind::kReserve,
+              .account_id = key.account_id,
+              .key_id = key.id,
+              .model = request.model,
+              .request = request.idempotency_key};
+  entry.tokens = {.prompt = request.prompt_tokens, .completion = request.completion_tokens_max};
+  return entry;
+}
+
+// What the key and its account still have for a new request; fills in the entry's prices and amount.
+Status check_means(const LedgerState& state, const Key& key, std::int64_t now, Entry& entry, Admission& admission) {
+  entry.prices = prices_at(state.prices_of(entry.model), now);
+  R1_TRY(entry.amount_nanousd, cost_nanousd(entry.prices, entry.tokens));
+  const std::int64_t most_open = key.detail.limits.max_concurrent;
+  if (most_open > 0 && key.n_open >= most_open) {
+    refuse(admission, Refusal::kConcurrency, fmt::format("the key may have {} requests at a time", most_open));
+  }
+  if (admission.refusal == Refusal::kNone) check_rates(key, entry, now, admission);
+  if (admission.refusal != Refusal::kNone) return {};
+  return check_money(state.accounts().at(key.account_id), key, entry.amount_nanousd, admission);
+}
+
 }  // namespace
 
 Result<std::optional<Entry>> admit(const LedgerState& state, const ReserveRequest& request, std::int64_t now,
                                    Admission& admission) {
-  R1_TRY_STATUS(check_name(request.model, "the name of a model"));
-  if (!request.idempotency_key.empty()) R1_TRY_STATUS(check_name(request.idempotency_key, "an Idempotency-Key"));
-  const auto found = state.keys().find(request.key_id);
-  const Key* key = found == state.keys().end() ? nullptr : &found->second;
+  R1_TRY_STATUS(check_names(request));
+  const Key* key = find_key(state, request.key_id);
   check_key(key, request.model, now, admission);
   if (admission.refusal != Refusal::kNone) return std::optional<Entry>();
-
-  Entry entry{.kind = EntryKind::kReserve,
-              .account_id = key->account_id,
-              .key_id = key->id,
-              .model = request.model,
-              .request = request.idempotency_key};
-  entry.tokens = {.prompt = request.prompt_tokens, .completion = request.completion_tokens_max};
+  Entry entry = reservation_of(*key, request);
   if (const KnownRequest* known = state.find_request(key->account_id, request.idempotency_key, now)) {
     check_repeat(*known, entry, admission);
     return std::optional<Entry>();
   }
-  entry.prices = prices_at(state.prices_of(request.model), now);
-  R1_TRY(entry.amount_nanousd, cost_nanousd(entry.prices, entry.tokens));
-  const std::int64_t most_open = key->detail.limits.max_concurrent;
-  if (most_open > 0 && key->n_open >= most_open) {
-    refuse(admission, Refusal::kConcurrency, fmt::format("the key may have {} requests at a time", most_open));
-  }
-  if (admission.refusal == Refusal::kNone) check_rates(*key, entry, now, admission);
-  if (admission.refusal == Refusal::kNone) {
-    R1_TRY_STATUS(check_money(state.accounts().at(key->account_id), *key, entry.amount_nanousd, admission));
-  }
+  R1_TRY_STATUS(check_means(state, *key, now, entry, admission));
   if (admission.refusal != Refusal::kNone) return std::optional<Entry>();
   return std::optional<Entry>(std::move(entry));
+}
+
+Result<Admission> foresee(const LedgerState& state, const ReserveRequest& least, std::int64_t now) {
+  R1_TRY_STATUS(check_names(least));
+  Admission admission;
+  const Key* key = find_key(state, least.key_id);
+  check_key(key, least.model, now, admission);
+  if (admission.refusal != Refusal::kNone) return admission;
+  Entry entry = reservation_of(*key, least);
+  if (const KnownRequest* known = state.find_request(key->account_id, least.idempotency_key, now)) {
+    entry.tokens = known->tokens;  // whether it had these, is not known yet
+    check_repeat(*known, entry, admission);
+    return admission;
+  }
+  R1_TRY_STATUS(check_means(state, *key, now, entry, admission));
+  return admission;
 }
 
 Result<Entry> settlement(const LedgerState& state, std::int64_t hold_id, const MeteredTokens& tokens) {

@@ -52,6 +52,11 @@ struct Admission {
 Result<std::optional<Entry>> admit(const LedgerState& state, const ReserveRequest& request, std::int64_t now_unix_ms,
                                    Admission& admission);
 
+// What admit() will say of a request of which only the least is known that it may need, as the model must be loaded to
+// count its tokens. A refusal is certain; that there is none promises nothing. Of a request that was answered before,
+// under the same Idempotency-Key: `settled_before`.
+Result<Admission> foresee(const LedgerState& state, const ReserveRequest& least, std::int64_t now_unix_ms);
+
 // An Error when the hold isn't open or the tokens cost more than it reserved.
 Result<Entry> settlement(const LedgerState& state, std::int64_t hold_id, const MeteredTokens& tokens);
 Result<Entry> voidance(const LedgerState& state, std::int64_t hold_id, const std::string& rule);

@@ -175,6 +175,17 @@ void Ledger::reserve(const ReserveRequest& request, Callback<Admission> done) {
   });
 }
 
+void Ledger::foresee(const ReserveRequest& least, Callback<Admission> done) {
+  const auto admission = std::make_shared<Admission>();
+  const Change look = [admission, least](const LedgerState& state, std::int64_t now) -> Result<std::optional<Entry>> {
+    R1_TRY(*admission, r1::foresee(state, least, now));
+    return std::optional<Entry>();
+  };
+  submit(look, [admission, done = std::move(done)](const Result<std::optional<Entry>>& result) {
+    done(result.ok() ? Result<Admission>(*admission) : Result<Admission>(result.error()));
+  });
+}
+
 void Ledger::settle(std::int64_t hold_id, const MeteredTokens& tokens, Callback<Receipt> done) {
   const Change change = [=](const LedgerState& state, std::int64_t) -> Result<std::optional<Entry>> {
     R1_TRY(Entry entry, settlement(state, hold_id, tokens));
@@ -199,6 +210,10 @@ Result<Caller> Ledger::authenticate(std::string_view secret) {
 
 Result<Admission> Ledger::reserve(const ReserveRequest& request) {
   return wait_for<Admission>([&](auto done) { reserve(request, std::move(done)); });
+}
+
+Result<Admission> Ledger::foresee(const ReserveRequest& least) {
+  return wait_for<Admission>([&](auto done) { foresee(least, std::move(done)); });
 }
 
 Result<Receipt> Ledger::settle(std::int64_t hold_id, const MeteredTokens& tokens) {

@@ -82,10 +82,12 @@ class Ledger {
   // A request. The forms with a callback are for threads that may not wait for a disk.
   Result<Caller> authenticate(std::string_view secret);  // kNotFound: unknown, revoked, expired
   Result<Admission> reserve(const ReserveRequest& request);
+  Result<Admission> foresee(const ReserveRequest& least);
   Result<Receipt> settle(std::int64_t hold_id, const MeteredTokens& tokens);
   Status void_hold(std::int64_t hold_id, const std::string& rule);  // releases it; `rule` is logged: why
   void authenticate(std::string_view secret, Callback<Caller> done);
   void reserve(const ReserveRequest& request, Callback<Admission> done);
+  void foresee(const ReserveRequest& least, Callback<Admission> done);  // reserves nothing
   void settle(std::int64_t hold_id, const MeteredTokens& tokens, Callback<Receipt> done);
   void void_hold(std::int64_t hold_id, const std::string& rule, std::function<void(const Status&)> done);
 

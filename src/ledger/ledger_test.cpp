@@ -25,11 +25,11 @@ class MemoryLedger final : public Ledger {
  public:
   void submit(Change change, Done done) override {
     std::lock_guard lock(mutex_);
-    Result<std::optional<Entry>> entry = change(state_, 1'000);
+    Result<std::optional<Entry>> entry = change(state_, now_unix_ms);
     if (entry.ok() && entry.value()) {
       Entry& sealed = **entry;
       sealed.seq = state_.n_entries() + 1;
-      sealed.unix_ms = 1'000;
+      sealed.unix_ms = now_unix_ms;
       sealed.hash = hash_of(sealed, state_.head());
       if (Status status = state_.apply(sealed); !status.ok()) return done(status.error());
       entries_.push_back(sealed);
@@ -49,6 +49,8 @@ class MemoryLedger final : public Ledger {
     return std::optional(snapshot_of(state_));
   }
   Status check_storage() override { return {}; }
+
+  std::int64_t now_unix_ms = 1'000;
 
  private:
   std::mutex mutex_;
@@ -198,6 +200,27 @@ TEST_P(LedgerConformance, EachLimitOfAKeyRefusesByItsName) {
   EXPECT_GT(reserve(1).retry_after_s, 0);
 }
 
+TEST_P(LedgerConformance, WhatIsForeseenReservesNothingAndRefusesAsAReservationWould) {
+  const auto foresee = [&](std::int64_t n, const std::string& idempotency_key = "") {
+    return ledger().foresee({key_.id, "r1", 1, n, idempotency_key}).value();
+  };
+  EXPECT_EQ(foresee(1).refusal, Refusal::kBalance);
+  give(550 + 2 * 2190);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(foresee(2).refusal, Refusal::kNone);
+  EXPECT_EQ(foresee(3).refusal, Refusal::kBalance);
+  EXPECT_EQ(account().held_nanousd, 0);
+  limit({.models = {"other"}});
+  EXPECT_EQ(foresee(1).refusal, Refusal::kModel);
+  limit({.budget_nanousd = 1});
+  EXPECT_EQ(foresee(1).refusal, Refusal::kBudget);
+  limit({.max_concurrent = 1});
+  const Admission admission = reserve(1, "once");
+  EXPECT_EQ(foresee(1).refusal, Refusal::kConcurrency);
+  EXPECT_EQ(foresee(1, "once").refusal, Refusal::kInProgress);
+  EXPECT_TRUE(ledger().settle(admission.hold.id, {1, 0, 1}).ok());
+  EXPECT_EQ(foresee(7, "once").settled_before, (MeteredTokens{1, 0, 1})) << "whatever it asks for";
+}
+
 TEST_P(LedgerConformance, TheTokenRateCountsWhatWasUsedOnceThatIsKnown) {
   give(1'000'000'000);
   limit({.tokens_per_minute = 100});
@@ -299,6 +322,50 @@ std::string name_of(const testing::TestParamInfo<Home>& home) {
 
 INSTANTIATE_TEST_SUITE_P(Homes, LedgerConformance, testing::Values(Home::kMemory, Home::kSqlite, Home::kPostgres),
                          name_of);
+
+// A clock that is set, a day forward or back, by an hour for daylight saving, by a second that was inserted: entries
+// stay in the order they were made, sums stay what they are, no limit is escaped for longer than its own minute, and no
+// Idempotency-Key is charged twice.
+TEST(LedgerClock, ThatIsSetChangesNoSumAndNoOrder) {
+  constexpr std::int64_t kDay = 86'400'000, kStart = 100 * kDay;
+  MemoryLedger ledger;
+  ledger.now_unix_ms = kStart;
+  const std::int64_t account = ledger.create_account("acme", AccountKind::kPrepaid).value();
+  const std::int64_t key = ledger.create_key(account, "laptop", {.requests_per_minute = 3}).value().id;
+  ASSERT_TRUE(ledger.credit(account, 1'000'000, "test").ok());
+  const auto reserve = [&](const std::string& request) { return ledger.reserve({key, "r1", 1, 10, request}).value(); };
+  std::int64_t n_settled = 0;
+  const auto settle = [&](const Admission& admission) {
+    ASSERT_EQ(admission.refusal, Refusal::kNone) << admission.reason;
+    ASSERT_TRUE(ledger.settle(admission.hold.id, {.prompt = 1, .completion = 10}).ok());
+    ++n_settled;
+  };
+  for (const std::int64_t jump :
+       {std::int64_t{0}, kDay, -kDay, std::int64_t{3'600'000}, std::int64_t{-3'600'000}, std::int64_t{-1'000}}) {
+    const Admission held = reserve("");  // is closed at another time
+    ledger.now_unix_ms += jump;
+    settle(held);
+    ledger.now_unix_ms += 60'000;
+  }
+  ledger.now_unix_ms += 60'000;
+  for (int i = 0; i < 3; ++i) settle(reserve("order " + std::to_string(i)));
+  EXPECT_EQ(reserve("").refusal, Refusal::kRequestRate);
+  ledger.now_unix_ms -= kDay;
+  EXPECT_TRUE(reserve("order 1").settled_before.has_value()) << "put back, it is remembered";
+  ledger.now_unix_ms += kDay + kDay / 2;
+  EXPECT_TRUE(reserve("order 2").settled_before.has_value()) << "within its day";
+  std::int64_t seq = 0, balance = 0;
+  ASSERT_TRUE(ledger
+                  .read([&](const Entry& entry) -> Status {
+                    EXPECT_EQ(entry.seq, ++seq);
+                    if (entry.kind == EntryKind::kCredit) balance += entry.amount_nanousd;
+                    if (entry.kind == EntryKind::kSettle) balance -= entry.amount_nanousd;
+                    return {};
+                  })
+                  .ok());
+  EXPECT_EQ(balance, 1'000'000 - n_settled * (550 + 10 * 2190));
+  EXPECT_TRUE(ledger.verify().ok());
+}
 
 TEST(Money, DollarsAreExactText) {
   EXPECT_EQ(format_usd(0), "0.00");

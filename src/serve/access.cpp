@@ -1,15 +1,20 @@
-// access.cpp: Host and Origin.
+// access.cpp: Host and Origin, and the operator's token.
 #include "serve/access.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
+#include "base/sha256.h"
+
 namespace r1 {
 namespace {
 
 std::string_view without_port(std::string_view host) {
-  if (host.starts_with('[')) return host.substr(0, host.find(']') + 1);
+  if (host.starts_with('[')) {
+    const std::string_view address = host.substr(0, host.find(']') + 1), rest = host.substr(address.size());
+    return rest.empty() || rest.starts_with(':') ? address : host;
+  }
   return host.substr(0, host.find(':'));
 }
 
@@ -39,10 +44,22 @@ bool is_loopback(std::string_view host) {
   return is_local_name(host) || host == "::1" || (is_ipv4(host) && host.starts_with("127."));
 }
 
+std::string_view bearer_token(const HttpRequest& request) {
+  const std::string_view value = request.header("Authorization"), scheme = "Bearer ";
+  if (!equal_ignoring_case(value.substr(0, scheme.size()), scheme)) return {};
+  const std::size_t first = value.find_first_not_of(' ', scheme.size());
+  return first == std::string_view::npos ? std::string_view() : value.substr(first);
+}
+
+// Hashes are compared: of them, nobody can choose how far two agree.
+bool is_operator(const HttpRequest& request, const AccessOptions& options) {
+  return !options.operator_token.empty() && sha256_hex(bearer_token(request)) == sha256_hex(options.operator_token);
+}
+
 std::optional<HttpResponse> check_access(const HttpRequest& request, const AccessOptions& options) {
   const std::string_view host = request.header("Host"), name = without_port(host);
   if (host.empty() && request.version != "1.0") return error_response(400, "the request has no Host");
-  const bool is_address = is_ipv4(name) || name.starts_with('[');
+  const bool is_address = is_ipv4(name) || (name.starts_with('[') && name.ends_with(']'));
   if (!host.empty() && !is_address && !is_local_name(name) && !contains(options.hosts, name)) {
     return error_response(
         421, fmt::format("this server does not answer to the name '{}' (r1 serve --allow-host adds one)", name));

@@ -5,6 +5,8 @@
 //    machine (DNS rebinding) is none of them.
 // 2. A page of another origin may not send requests, unless the operator allowed that origin; then it gets the CORS
 //    headers it needs, without credentials.
+// 3. What the server tells of itself beyond whether it lives (the models' names, how much is asked of them) is for the
+//    operator, who has a token of its own: no key of the ledger, so that a database that is down can be watched too.
 #pragma once
 
 #include <optional>
@@ -19,9 +21,16 @@ namespace r1 {
 struct AccessOptions {
   std::vector<std::string> hosts;    // names under which the server may be addressed: "r1.example.org"
   std::vector<std::string> origins;  // of pages that may use it: "http://localhost:3000"
+  std::string operator_token;        // "": there is none
 };
 
 bool is_loopback(std::string_view host);  // an address or name of this machine only
+
+// Of `Authorization: Bearer TOKEN`; "" when there is no such header.
+std::string_view bearer_token(const HttpRequest& request);
+
+// Whether it has the operator's token. How long that takes says nothing about the token.
+bool is_operator(const HttpRequest& request, const AccessOptions& options);
 
 // The refusal, if there is to be one.
 std::optional<HttpResponse> check_access(const HttpRequest& request, const AccessOptions& options);

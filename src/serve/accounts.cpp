@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "serve/access.h"
 
 namespace r1 {
 namespace {
@@ -65,11 +66,7 @@ HttpResponse unauthorized(std::string_view why) {
 
 // As OpenAI's and DeepSeek's clients send it, or as Anthropic's do.
 std::string_view key_of(const HttpRequest& request) {
-  const std::string_view value = request.header("Authorization"), scheme = "Bearer ";
-  if (value.empty()) return request.header("x-api-key");
-  if (!equal_ignoring_case(value.substr(0, scheme.size()), scheme)) return {};
-  const std::size_t first = value.find_first_not_of(' ', scheme.size());
-  return first == std::string_view::npos ? std::string_view() : value.substr(first);
+  return request.header("Authorization").empty() ? request.header("x-api-key") : bearer_token(request);
 }
 
 std::string masked(std::string_view secret) {
@@ -138,6 +135,13 @@ HttpResponse balance_response(const Account& account) {
   return response;
 }
 
+std::optional<HttpResponse> check_idempotency_key(const ReserveRequest& request) {
+  if (request.idempotency_key.empty()) return std::nullopt;
+  const Status named = check_name(request.idempotency_key, "an Idempotency-Key");
+  if (named.ok()) return std::nullopt;
+  return error_response(400, named.error().message, "Idempotency-Key", "invalid_value");
+}
+
 // What reserve() gave, with the meter that will close its hold.
 struct Admitted {
   Admission admission;
@@ -169,10 +173,7 @@ HttpReply Accounts::authenticate(const HttpRequest& request, const HttpWaker& wa
 
 HttpReply Accounts::reserve(const Caller& caller, const ReserveRequest& request, const std::string& digest,
                             const HttpWaker& waker, std::function<HttpReply(std::shared_ptr<Meter>)> then) {
-  if (!request.idempotency_key.empty()) {
-    if (const Status named = check_name(request.idempotency_key, "an Idempotency-Key"); !named.ok())
-      return error_response(400, named.error().message, "Idempotency-Key", "invalid_value");
-  }
+  if (auto wrong = check_idempotency_key(request)) return *std::move(wrong);
   closer_.retry();
   const auto start = [&](auto done) {
     ledger_->reserve(request, [this, caller, done](const Result<Admission>& admission) {
@@ -191,9 +192,27 @@ HttpReply Accounts::reserve(const Caller& caller, const ReserveRequest& request,
           HttpReply reply = then(std::move(admitted->meter));
           return repeat.idempotency_key.empty() ? std::move(reply) : kept_.keep(repeat, std::move(reply));
         }
-        std::optional<HttpReply> before;
-        if (admitted->admission.settled_before) before = kept_.find(repeat);
-        return before ? *std::move(before) : HttpReply(refusal_response(admitted->admission));
+        return refuse(admitted->admission, repeat);
+      });
+}
+
+// Or the answer that it has got before.
+HttpReply Accounts::refuse(const Admission& admission, const KeptAnswers::Request& repeat) const {
+  std::optional<HttpReply> before;
+  if (admission.settled_before) before = kept_.find(repeat);
+  return before ? *std::move(before) : HttpReply(refusal_response(admission));
+}
+
+HttpReply Accounts::foresee(const Caller& caller, const ReserveRequest& least, const std::string& digest,
+                            const HttpWaker& waker, std::function<HttpReply()> then) {
+  if (auto wrong = check_idempotency_key(least)) return *std::move(wrong);
+  return ask<Admission>(
+      waker, [&](auto done) { ledger_->foresee(least, std::move(done)); },
+      [this, repeat = KeptAnswers::Request{caller.account_id, least.idempotency_key, digest},
+       then = std::move(then)](const Result<Admission>& admission) -> HttpReply {
+        if (!admission.ok()) return ledger_failure(admission.error());
+        const bool may_run = admission->refusal == Refusal::kNone && !admission->settled_before;
+        return may_run ? then() : refuse(*admission, repeat);
       });
 }
 

@@ -24,6 +24,8 @@ class Accounts {
   Accounts& operator=(const Accounts&) = delete;
   ~Accounts();  // waits until what was settled is durable
 
+  bool requires_keys() const { return rule_ == KeyRule::kRequired; }
+
   // 401, or what `then` answers to the caller whose key the request has: `Caller{}` for nobody.
   HttpReply authenticate(const HttpRequest& request, const HttpWaker& waker,
                          std::function<HttpReply(const Caller&)> then);
@@ -33,9 +35,16 @@ class Accounts {
   HttpReply reserve(const Caller& caller, const ReserveRequest& request, const std::string& digest,
                     const HttpWaker& waker, std::function<HttpReply(std::shared_ptr<Meter>)> then);
 
+  // Before a model is loaded for it: the refusal that is certain already, or the answer that the request has got
+  // before, or what `then` answers. `least`: what it will reserve at the least. Nothing is reserved.
+  HttpReply foresee(const Caller& caller, const ReserveRequest& least, const std::string& digest,
+                    const HttpWaker& waker, std::function<HttpReply()> then);
+
   HttpReply balance(const Caller& caller, const HttpWaker& waker);  // as GET /user/balance has it
 
  private:
+  HttpReply refuse(const Admission& admission, const KeptAnswers::Request& repeat) const;
+
   const KeyRule rule_;
   KeptAnswers kept_;
   HoldCloser closer_;

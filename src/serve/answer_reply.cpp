@@ -40,6 +40,11 @@ HttpResponse engine_failure(const Error& error) {
       busy.headers.push_back({"Retry-After", "1"});
       return busy;
     }
+    case ErrorCode::kIo: {
+      HttpResponse damaged = error_response(503, error.message, "model", "model_damaged");
+      damaged.headers.push_back({"Retry-After", "5"});
+      return damaged;
+    }
     case ErrorCode::kCancelled:
       return error_response(503, error.message, "", "cancelled");
     default:

@@ -1,5 +1,6 @@
 // api_server.h: the API of DeepSeek and OpenAI, and the chat page: which request goes where. docs/api.md lists all.
-// Completions are in api_server.cpp, what is told of the server and its models in api_status.cpp.
+// What becomes of requests for answers is in api_completions.cpp, what is told of the server and its models in
+// api_status.cpp.
 #pragma once
 
 #include <atomic>
@@ -77,14 +78,19 @@ class ApiServer final : public HttpHandler {
   HttpReply get_openapi(const Call& call);
   HttpReply get_page_file(const Call& call);
 
-  std::string_view state() const;  // "ready", "loading", "stopping"
+  std::string_view state() const;           // "ready", "loading", "stopping"
+  bool is_open_to(const Call& call) const;  // may the caller know how the server is doing?
   const std::vector<ModelRoster::Entry>& entries() const;
   HttpReply complete(const Call& call, Dialect dialect);
   HttpReply complete_translated(const Call& call, Dialect dialect);
-  HttpReply wait_for_model(const Call& call, std::size_t index, const Json& body, Dialect dialect);
+  HttpReply ask_for_model(const Call& call, std::size_t index, const Json& body, Dialect dialect);
+  HttpReply wait_for_model(const std::shared_ptr<const Kept>& kept, std::size_t index, bool is_stream);
   HttpReply answer(const Call& call, const Json& body, const ServedModel& model, Dialect dialect);
   HttpReply answer_chat(const Call& call, const ServedModel& model, CompletionRequest request, Dialect dialect);
   HttpReply answer_text(const Call& call, const ServedModel& model, CompletionRequest request);
+  static ReserveRequest reservation(const Call& call, const std::string& model, std::int64_t n_prompt,
+                                    std::int64_t n_completion_max);
+  static std::string digest_of(const Call& call);
   HttpReply admit(const Call& call, Job job);
   HttpReply generate(const Job& job, std::shared_ptr<Meter> meter);
   static std::unique_ptr<AnswerWire> wire_of(const Job& job, const AnswerHead& head);

@@ -68,6 +68,17 @@ ModelCounts counts_of(const ModelRoster::Entry& entry) {
   return counts;
 }
 
+HttpResponse metrics_refusal(const AccessOptions& access) {
+  if (access.operator_token.empty()) {
+    return error_response(403, "metrics are the operator's: r1 serve --operator-token-file lets them be read", "",
+                          "operator_only");
+  }
+  HttpResponse response = error_response(
+      401, "metrics are the operator's: Authorization: Bearer <the operator's token>", "", "operator_only");
+  response.headers.push_back({"WWW-Authenticate", "Bearer"});
+  return response;
+}
+
 }  // namespace
 
 HttpResponse ApiServer::json_response(const OrderedJson& body) {
@@ -108,7 +119,15 @@ HttpReply ApiServer::get_balance(const Call& call) {
   return error_response(404, "this server keeps no accounts (r1 serve --ledger)", "", "not_found");
 }
 
-HttpReply ApiServer::get_health(const Call& /*call*/) {
+// Where anybody may use the models, anybody may know how they do; unless the operator has a token for it.
+bool ApiServer::is_open_to(const Call& call) const {
+  const bool is_open = access_.operator_token.empty() && (accounts_ == nullptr || !accounts_->requires_keys());
+  return is_open || is_operator(call.request, access_);
+}
+
+// Whoever asks is told that the process lives.
+HttpReply ApiServer::get_health(const Call& call) {
+  if (!is_open_to(call)) return json_response({{"status", "ok"}, {"state", state()}});
   OrderedJson models = OrderedJson::array();
   for (const ModelRoster::Entry& entry : entries()) models.push_back(health_json(entry));
   OrderedJson body = {
@@ -133,7 +152,8 @@ HttpReply ApiServer::get_ready(const Call& /*call*/) {
   return response;
 }
 
-HttpReply ApiServer::get_metrics(const Call& /*call*/) {
+HttpReply ApiServer::get_metrics(const Call& call) {
+  if (!is_open_to(call)) return metrics_refusal(access_);
   ServerCounts counts{.started_s = started_s_, .is_ready = state() == "ready", .model_bytes_max = 0, .http = {}};
   if (is_loaded_) counts.model_bytes_max = roster_->bytes_max();
   if (server_ != nullptr) counts.http = server_->stats();

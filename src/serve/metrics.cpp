@@ -77,6 +77,18 @@ void append_models(Text& out, std::span<const ModelCounts> models) {
   for (const ModelCounts& model : models) out.sample(label("model", model.name), model.n_loads);
 }
 
+// Of models that have experts, once something was sampled of them: engine/expert_watch.h.
+void append_experts(Text& out, std::vector<EngineCounts> models) {
+  std::erase_if(models, [](const EngineCounts& model) { return model.stats.expert_bytes_needed == 0; });
+  out.family("r1_expert_bytes_sampled_total", "counter", "Bytes of experts that sampled tokens needed.");
+  for (const EngineCounts& model : models) out.sample(model.labels, model.stats.expert_bytes_needed);
+  out.family("r1_expert_bytes_resident_total", "counter", "Those of them that were in memory, and not on disk alone.");
+  for (const EngineCounts& model : models) out.sample(model.labels, model.stats.expert_bytes_resident);
+  out.family("r1_expert_hit_ratio", "gauge", "The second of them by the first, since the start.");
+  for (const EngineCounts& model : models)
+    out.sample(model.labels, double(model.stats.expert_bytes_resident) / double(model.stats.expert_bytes_needed));
+}
+
 void append_engines(Text& out, const std::vector<EngineCounts>& models) {
   struct Family {
     std::string_view name, type, help;
@@ -108,6 +120,7 @@ void append_engines(Text& out, const std::vector<EngineCounts>& models) {
     out.family(family.name, family.type, family.help);
     for (const EngineCounts& model : models) out.sample(model.labels, family.value(model.stats));
   }
+  append_experts(out, models);
   out.family("r1_answers_total", "counter", "Answers that ended, by how.");
   for (const EngineCounts& model : models)
     for (std::size_t i = 0; i < kFinishNames.size(); ++i)

@@ -170,9 +170,23 @@ TEST(Metrics, TextIsPrometheusFormatAndCountsWhatHappened) {
   EXPECT_EQ(parsed.value("r1_completion_tokens_total", labels), 8) << "three words and the end";
   EXPECT_EQ(parsed.value("r1_answers_total", {{"model", "a \"b\\"}, {"finish", "stop"}}), 2);
   EXPECT_EQ(parsed.value("r1_answers_total", {{"model", "a \"b\\"}, {"finish", "repetition"}}), 0);
+  EXPECT_TRUE(parsed.families["r1_expert_hit_ratio"].samples.empty()) << "there are no experts";
   expect_rising_buckets(parsed, "r1_time_to_first_token_seconds", labels, 2);
   expect_rising_buckets(parsed, "r1_time_between_tokens_seconds", labels, 6);
   EXPECT_GT(parsed.value("r1_time_to_first_token_seconds_sum", labels), 0);
+}
+
+TEST(Metrics, TheShareOfExpertsInMemoryIsThatOfTheirBytes) {
+  EngineStats stats;
+  stats.expert_bytes_needed = 4096;
+  stats.expert_bytes_resident = 1024;
+  const std::vector<ModelCounts> models = {{"sparse", true, 4096, 1, stats}, {"dense", true, 4096, 1, EngineStats{}}};
+  Parser parsed(metrics_text({}, models));
+  const Labels labels = {{"model", "sparse"}};
+  EXPECT_EQ(parsed.value("r1_expert_bytes_sampled_total", labels), 4096);
+  EXPECT_EQ(parsed.value("r1_expert_bytes_resident_total", labels), 1024);
+  EXPECT_EQ(parsed.value("r1_expert_hit_ratio", labels), 0.25);
+  EXPECT_EQ(parsed.families["r1_expert_hit_ratio"].samples["r1_expert_hit_ratio"].size(), 1u);
 }
 
 TEST(Metrics, WithoutModelsTheServerIsCountedAlone) {

@@ -135,6 +135,7 @@ void ModelRoster::advance() {
     if (entry.is_in_use()) entry.used_at_ms = now_ms();
   load_wanted();
   unload_idle();
+  unload_broken();
 }
 
 void ModelRoster::take_loaded() {
@@ -228,6 +229,14 @@ void ModelRoster::unload_idle() {
   for (Entry& entry : entries_) {
     const bool can_leave = entry.offer.loaded && entry.offer.load && !entry.is_in_use();
     if (can_leave && now_ms() - entry.used_at_ms >= options_.idle_ms) unload(entry);
+  }
+}
+
+// Whose files were cut short under it: it is read anew for the next who asks.
+void ModelRoster::unload_broken() {
+  for (Entry& entry : entries_) {
+    const bool can_leave = entry.offer.loaded && entry.offer.load && !entry.is_in_use();
+    if (can_leave && entry.offer.loaded->engine != nullptr && entry.offer.loaded->engine->is_broken()) unload(entry);
   }
 }
 

@@ -90,6 +90,7 @@ class ModelRoster {
   void load(std::size_t index);
   void unload(Entry& entry);
   void unload_idle();
+  void unload_broken();
   static void tell(Entry& entry, const std::function<Result<ServedModel>()>& word);
 
   const RosterOptions options_;

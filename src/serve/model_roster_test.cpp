@@ -26,7 +26,7 @@ class RosterTest : public ::testing::Test {
                 delete owned;
                 --n_alive;
               });
-              return ServedModel{.name = name, .keeps = std::move(keeps)};
+              return ServedModel{.name = name, .engine = &engine, .keeps = std::move(keeps)};
             }};
   }
 
@@ -55,6 +55,17 @@ class RosterTest : public ::testing::Test {
     return names;
   }
 
+  // An engine whose model's file may be cut short under it.
+  class FragileEngine final : public Engine {
+   public:
+    Result<TokenStream> submit(GenerateRequest) override { return Error{ErrorCode::kIo, "broken"}; }
+    int context_length() const override { return 8; }
+    EngineStats stats() const override { return {}; }
+    bool is_broken() const override { return breaks; }
+    std::atomic<bool> breaks = false;
+  };
+
+  FragileEngine engine;
   std::atomic<int> n_loads = 0, n_alive = 0;
   std::atomic<bool> is_held_up = false;
   BoundedQueue<int> gate{16};
@@ -181,6 +192,20 @@ TEST_F(RosterTest, AnIdleOneIsUnloadedAndComesAgain) {
   EXPECT_TRUE(get("a").ok());
   EXPECT_EQ(n_loads, 3);
   EXPECT_EQ(roster->entries()[0].n_loads, 2);
+}
+
+TEST_F(RosterTest, ABrokenOneIsReadAnewOnceNobodyUsesIt) {
+  start({{"a", 1}});
+  Result<ServedModel> used = get("a");
+  engine.breaks = true;
+  roster->advance();
+  EXPECT_EQ(loaded(), "a") << "somebody still holds it";
+  used = Error{};
+  roster->advance();
+  EXPECT_EQ(loaded(), "");
+  engine.breaks = false;
+  EXPECT_TRUE(get("a").ok());
+  EXPECT_EQ(n_loads, 2);
 }
 
 TEST_F(RosterTest, WhatCannotBeLoadedSaysSoAndMayBeTriedAgain) {

@@ -120,7 +120,7 @@ inline constexpr std::string_view kAnswers = R"({
   "object": {"const": "list"}, "data": {"type": "array", "items": {"$ref": "#/components/schemas/Model"}}}},
 "Ready": {"type": "object", "required": ["status"], "properties": {
   "status": {"type": "string", "enum": ["ready", "loading", "stopping"]}}},
-"Health": {"type": "object", "required": ["status", "state", "uptime_s", "models"], "properties": {
+"Health": {"type": "object", "required": ["status", "state"], "properties": {
   "status": {"const": "ok"}, "state": {"type": "string", "enum": ["ready", "loading", "stopping"]}, "uptime_s": {"type": "integer"},
   "models": {"type": "array", "items": {"type": "object", "required": ["id", "state", "running", "waiting"],
              "properties": {"id": {"type": "string"}, "state": {"$ref": "#/components/schemas/ModelState"}}, "additionalProperties": {"type": "integer"}}},

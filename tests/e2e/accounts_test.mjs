@@ -112,7 +112,7 @@ test("of 50 requests at once, a balance that pays for 7 admits 7", { skip }, asy
 test("a repeat with the same Idempotency-Key is charged once", { skip }, async () => {
   const { key } = makeKey(ledger, "once", "--account", "once", "--credit", "1");
   const again = () => create(key, {}, { headers: { "Idempotency-Key": "invoice 7" } });
-  const asked = await Promise.allSettled(Array.from({ length: 20 }, again));
+  const asked = await Promise.allSettled(Array.from({ length: 100 }, again));
   const answers = asked.filter(({ status }) => status === "fulfilled").map(({ value }) => value);
   assert.ok(answers.length > 0);
   for (const { reason } of asked.filter(({ status }) => status === "rejected")) assert.equal(reason.status, 409);
@@ -122,6 +122,35 @@ test("a repeat with the same Idempotency-Key is charged once", { skip }, async (
   for (const answer of [...answers, await patient]) assert.deepEqual(answer, answers[0]);
   const ends = entriesOf(ledger).filter(({ kind, request }) => kind === "settle" && request === "invoice 7");
   assert.equal(ends.length, 1);
+});
+
+test("what failed and is sent again by the client itself is not charged for what it did not get", { skip }, async () => {
+  const { key } = makeKey(ledger, "unlucky", "--account", "unlucky", "--credit", "1");
+  const request = { model: "deepseek-r1-script", max_tokens: 60, messages: [{ role: "user", content: "fail" }] };
+  const n_before = entriesOf(ledger).length;
+  await assert.rejects(clientOf(key, { maxRetries: 2 }).chat.completions.create(request), ({ status }) => status === 500);
+  let entries = [];
+  for (let i = 0; i < 400 && entries.filter(({ kind }) => kind === "void").length < 3; ++i, await sleep(25))
+    entries = entriesOf(ledger).slice(n_before);
+  assert.deepEqual(entries.map(({ kind }) => kind), ["reserve", "void", "reserve", "void", "reserve", "void"]);
+});
+
+test("a copy made under load is a ledger of some moment, and verifies", { skip }, async () => {
+  const { key } = makeKey(ledger, "busy", "--account", "busy", "--credit", "5");
+  const running = Array.from({ length: 40 }, () => create(key));
+  const copies = [0, 1, 2].map((i) => path.join(folder, `copy-${i}.db`));
+  const backup = "import sqlite3, sys; sqlite3.connect(f'file:{sys.argv[1]}?mode=ro', uri=True).backup(sqlite3.connect(sys.argv[2]))";
+  for (const copy of copies) {
+    const made = spawnSync("python3", ["-c", backup, ledger, copy], { encoding: "utf8" });
+    assert.equal(made.status, 0, made.stderr);
+  }
+  await Promise.all(running);
+  const all = entriesOf(ledger);
+  for (const copy of copies) {
+    const entries = entriesOf(copy);
+    assert.deepEqual(entries, all.slice(0, entries.length), "the first entries, all of them to some moment");
+    assert.match(r1("ledger", "verify", "--ledger", copy), /entries/);
+  }
 });
 
 test("a server that stops settles what it was writing", { skip }, async () => {

@@ -2,7 +2,7 @@
 // place, within a budget; what is loading holds nobody else up.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { createWriteStream, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { createWriteStream, readFileSync, renameSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 
@@ -112,6 +112,28 @@ test("a model larger than the budget is refused, and the first ends the start", 
   await server.stop();
   await assert.rejects(serve(fileOf(large), ...few, "--memory", memory), /ended with 1: .*--memory leaves/s);
   await assert.rejects(serve(fileOf(small), ...few, "--memory", "1M"), /ended with 1: .*less than the server itself/s);
+});
+
+test("a model whose file is cut short under it is 503, and comes back with its file; the others don't notice", async () => {
+  const copy = path.join(temporaryFolder(), "copy.gguf"), whole = readFileSync(files["tiny-qwen2"]);
+  writeFileSync(copy, whole);
+  const server = await serve(files["tiny-deepseek"], copy, ...few);
+  await expectAnswer(server, "copy.gguf");
+  truncateSync(copy, 0);
+  for (let i = 0; i < 2; ++i) {
+    const reply = await chat(server, "copy.gguf", {});
+    assert.equal(reply.status, 503);
+    const text = await reply.text();
+    assert.match(JSON.parse(text).error.code, /^model_(damaged|not_loaded)$/);
+    assert.ok(!text.includes(path.dirname(copy)), "where it lies is nobody's business");
+    await expectAnswer(server, a);
+  }
+  writeFileSync(copy, whole);
+  let reply;
+  for (let i = 0; i < 200 && reply?.status !== 200; ++i, await sleep(25)) reply = await chat(server, "copy.gguf", {});
+  assert.equal(reply.status, 200);
+  const said = await server.stop();
+  assert.match(said, /copy\.gguf: cut short/);
 });
 
 test("an idle model is unloaded and comes again", async () => {
