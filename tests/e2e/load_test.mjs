@@ -1,5 +1,6 @@
 // load_test.mjs: many clients, and bad ones. R1_LOAD_STREAMS=10000 holds as many idle streams (default 300) and waits out
-// the server's own time limits. Times are printed, not asserted: they are the machine's.
+// the server's own time limits; R1_LOAD_MODEL=FILE is the model that clients vanish from (default: a tiny one). Times are
+// printed, not asserted: they are the machine's.
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import net from "node:net";
@@ -27,6 +28,8 @@ function scripted(...args) {
   }));
   return serve("--engine", `script:${script}`, ...args);
 }
+
+const loadModel = () => process.env.R1_LOAD_MODEL ?? synthesizeLong("tiny-deepseek", 16384);
 
 const bodyOf = (content, more) => JSON.stringify({ messages: [{ role: "user", content }], max_tokens: 1 << 19, ...more });
 const requestOf = (body, path = "/v1/chat/completions") =>
@@ -144,6 +147,25 @@ test("clients that never end their header hold up nobody else", async (t) => {
   await server.stop();
 });
 
+test("with few file descriptors it turns away who is too many, and recovers", async () => {
+  process.env.R1_E2E_FILES = "100";
+  const server = await scripted();
+  delete process.env.R1_E2E_FILES;
+  const held = await Promise.all(Array.from({ length: 20 }, () => stalled(server)));
+  let n_refused = 0;
+  const many = Array.from({ length: 200 }, () => connect(server).on("data", (bytes) => (n_refused += bytes.includes("503") ? 1 : 0)));
+  for (let i = 0; i < 400 && n_refused < 200 - 36; ++i) await sleep(10);
+  assert.ok(n_refused >= 200 - 36, `${n_refused} were told`);
+  assert.ok(held.every((socket) => !socket.destroyed), "who is there stays");
+  for (const socket of many) socket.destroy();
+  let models;
+  for (let i = 0; i < 400 && !models; ++i) models = await fetch(`${server.url}/v1/models`).then((reply) => reply.ok && reply.json(), () => sleep(10));
+  assert.equal(models.data.length, 1);
+  for (const socket of held) socket.removeAllListeners("close"), socket.destroy();
+  await freed(server);
+  await server.stop();
+});
+
 test("a vanished client frees its place: in the prompt, in the answer, in the queue", async (t) => {
   const server = await serve(synthesizeLong("tiny-deepseek", 16384), "-t", "1", "--parallel", "1", "--context", "16384");
   const prompt = "All work and no play. ".repeat(1500);
@@ -173,5 +195,27 @@ test("a vanished client frees its place: in the prompt, in the answer, in the qu
   t.diagnostic(`in the queue: free after ${(await freed(server, 1)).toFixed(0)} ms`);
   holder.destroy();
   await freed(server);
+  await server.stop();
+});
+
+// Prompts that share their passes, and one of two clients vanishes; the other's answer is what it is alone.
+test("a vanished client frees its place beside others, whose answers don't change", async (t) => {
+  const server = await serve(loadModel(), "-t", "2", "--parallel", "2", "--context", "8192");
+  const body = (i, max_tokens = 4) => JSON.stringify({ prompt: `${i} ` + "All work and no play. ".repeat(isLong ? 150 : 40), max_tokens, temperature: 1, seed: i, logprobs: 1 });
+  const ask = (i) => fetch(`${server.url}/v1/completions`, { method: "POST", body: body(i) }).then((reply) => reply.json());
+  const alone = await ask(1), times = [];
+  for (let round = 0; round < (isLong ? 12 : 6); ++round) {
+    const leaving = connect(server, () => leaving.write(requestOf(body(100 + round, 2000), "/v1/completions")));
+    const staying = ask(1 + 1000 * round).then(() => ask(1));
+    const begun = async () => (await server.health()).models[0].running === 2;
+    for (let i = 0; i < 4000 && !(await begun()); ++i) await sleep(1);
+    await sleep(isLong ? 137 * round : 3 * round);
+    leaving.destroy();
+    times.push(await freed(server, 1));
+    const { choices } = await staying;
+    assert.deepEqual(choices[0].logprobs, alone.choices[0].logprobs, `round ${round}`);
+    await freed(server);
+  }
+  t.diagnostic(`free after, ms: ${times.map((time) => time.toFixed(0)).join(", ")}`);
   await server.stop();
 });

@@ -64,7 +64,11 @@ process.on("exit", () => started.forEach((child) => child.kill("SIGKILL")));
 export async function serve(...args) {
   // What a sanitizer keeps of freed memory would look like a leak.
   const env = { R1_DRAIN_SECONDS: "5", ASAN_OPTIONS: "quarantine_size_mb=4:thread_local_quarantine_size_kb=64", ...process.env };
-  const child = spawn(R1, ["serve", ...(args.includes("--port") ? [] : ["--port", "0"]), ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const command = ["serve", ...(args.includes("--port") ? [] : ["--port", "0"]), ...args];
+  // R1_E2E_FILES, for a moment in a test's own environment: how many files the server may have open.
+  const n_files = process.env.R1_E2E_FILES;
+  const [program, all] = n_files ? ["/bin/sh", ["-c", `ulimit -n ${n_files} && exec "$0" "$@"`, R1, ...command]] : [R1, command];
+  const child = spawn(program, all, { env, stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   const ended = new Promise((resolve) => child.on("exit", (code, signal) => resolve(code ?? signal)));
   started.add(child);
