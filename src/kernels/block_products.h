@@ -13,6 +13,15 @@ namespace r1::R1_SET {
 
 inline constexpr int kRows = 8;  // rows whose blocks are loaded together
 
+// Asks for lines in L1 or in L2; nothing happens where there is no memory.
+template <int kLevel>
+HWY_INLINE void prefetch(const void* from, std::size_t first, std::size_t n_bytes) {
+  R1_UNROLL
+  for (std::size_t at = 0; at < n_bytes; at += 64) {
+    __builtin_prefetch(static_cast<const std::byte*>(from) + first + at, 0, kLevel == 1 ? 3 : 2);
+  }
+}
+
 // One half float of each of eight rows' block b.
 template <typename Block>
 HWY_INLINE F32x8 row_halves(const Block* const* row, int b, std::uint16_t Block::*half) {

@@ -12,24 +12,42 @@
 R1_BEFORE_SIMD();
 namespace r1::R1_SET {
 
-// Scales for the 16 pair sums of group g: one number for 32 columns, or two for 16 each.
+// A block's scales, and those of group g for its 16 pair sums: one number for 32 columns, or two for 16 each.
 template <int kGroup>
-HWY_INLINE I16x16 group_scale(const std::int16_t* scales, int g) {
-  if constexpr (kGroup == 32) return broadcast_word<I16x16>(scales + 2 * g);
-  return set_halves(scales + 2 * g);
-}
+struct GroupScales {
+  alignas(32) std::int16_t stored[16];
+
+  HWY_INLINE explicit GroupScales(const I16x16& scales) { store(scales, stored); }
+  template <int g>
+  HWY_INLINE I16x16 of() const {
+    if constexpr (kGroup == 32) return broadcast_word<I16x16>(stored + 2 * g);
+    return set_halves(stored + 2 * g);
+  }
+};
+#if HWY_TARGET == HWY_AVX2
+template <>
+struct GroupScales<16> {  // in a register: a shuffle each
+  I16x16 sorted;
+
+  HWY_INLINE explicit GroupScales(const I16x16& scales) : sorted(even_and_odd(scales)) {}
+  template <int g>
+  HWY_INLINE I16x16 of() const {
+    return repeat_in_halves<g>(sorted);
+  }
+};
+#endif
 
 // Adds group g's part of a row's product to a sum.
 template <typename Format, int g>
-HWY_INLINE void add_group(const typename Format::Block& block, const std::int8_t* q, const std::int16_t* scales,
-                          I32x8& sum) {
+HWY_INLINE void add_group(const typename Format::Block& block, const std::int8_t* q,
+                          const GroupScales<Format::kGroup>& scales, I32x8& sum) {
   const I16x16 pairs = pair_sums(Lanes<Format>::template group<g>(block), load<I8x32>(q + 32 * g));
-  sum = add_products(sum, pairs, group_scale<Format::kGroup>(scales, g));
+  sum = add_products(sum, pairs, scales.template of<g>());
 }
 
 template <typename Format, int... g>
-HWY_INLINE I32x8 row_product(const typename Format::Block& block, const std::int8_t* q, const std::int16_t* scales,
-                             std::integer_sequence<int, g...>) {
+HWY_INLINE I32x8 row_product(const typename Format::Block& block, const std::int8_t* q,
+                             const GroupScales<Format::kGroup>& scales, std::integer_sequence<int, g...>) {
   I32x8 sums[2] = {zero<I32x8>(), zero<I32x8>()};  // two, so that an addition need not wait for the one before
   (add_group<Format, g>(block, q, scales, sums[g % 2]), ...);
   return add(sums[0], sums[1]);
@@ -48,9 +66,7 @@ template <typename Format>
 inline constexpr int kStoredOffset = Lanes<Format>::kOffset;
 template <typename Format>
 HWY_INLINE I32x8 stored_product(const typename Format::Block& block, const I16x16& scales, const std::int8_t* q) {
-  alignas(32) std::int16_t stored[16];
-  store(scales, stored);
-  return row_product<Format>(block, q, stored, std::make_integer_sequence<int, 8>());
+  return row_product<Format>(block, q, GroupScales<Format::kGroup>(scales), std::make_integer_sequence<int, 8>());
 }
 #endif
 
@@ -84,15 +100,16 @@ struct BlockSums {
   }
 };
 
+// Pair sums of each of eight blocks of 32; zeros for those that are not there.
 template <typename Format, bool kAll>
-struct BlockProducts {
+struct BlockPairs {
   const typename Format::Block* blocks;
   const std::int8_t* q;
   int n_blocks;
 
-  HWY_INLINE I32x8 operator()(int i) const {
-    if (!kAll && i >= n_blocks) return zero<I32x8>();
-    return add_byte_products(zero<I32x8>(), Lanes<Format>::template group<0>(blocks[i]), load<I8x32>(q + 32 * i));
+  HWY_INLINE I16x16 operator()(int i) const {
+    if (!kAll && i >= n_blocks) return zero<I16x16>();
+    return pair_sums(Lanes<Format>::template group<0>(blocks[i]), load<I8x32>(q + 32 * i));
   }
 };
 
@@ -109,7 +126,8 @@ HWY_INLINE F32x8 products_32(const typename Format::Block* blocks, int n_blocks,
     return scale_sums_32<Format>(isum, q_sum, d, m, kStoredOffset<Format>);
   }
 #endif
-  const I32x8 isum = add_across(BlockProducts<Format, kAll>{blocks, x.q + 32 * b, n_blocks});
+  constexpr int kMax = Lanes<Format>::kMax;
+  const I32x8 isum = add_pairs_across<kMax>(BlockPairs<Format, kAll>{blocks, x.q + 32 * b, n_blocks});
   return scale_sums_32<Format>(isum, q_sum, d, m, Lanes<Format>::kOffset);
 }
 
@@ -120,14 +138,6 @@ inline constexpr int kRunBlocks = 256;  // blocks of a row multiplied before the
 // few buffers of L1, which would otherwise limit reading; near ahead they go on to L1. docs/experiments.md has the
 // rest.
 inline constexpr std::size_t kPrefetchFar = 4096, kPrefetchNear = 512;
-
-template <int kLevel>
-HWY_INLINE void prefetch(const void* from, std::size_t first, std::size_t n_bytes) {
-  R1_UNROLL
-  for (std::size_t at = 0; at < n_bytes; at += 64) {
-    __builtin_prefetch(static_cast<const std::byte*>(from) + first + at, 0, kLevel == 1 ? 3 : 2);
-  }
-}
 
 template <std::size_t kBytes>
 HWY_INLINE void prefetch_ahead(const void* from) {

@@ -162,18 +162,50 @@ HWY_INLINE void multiply_tiles(const Panel& panel, const TokenRows& tokens, cons
   if constexpr (kSmaller > 0) multiply_tiles<Format, kSmaller>(panel, tokens, at, n_blocks, y, token);
 }
 
-// Columns outermost: a chunk's activations of 256 columns stay in L2 while all panels of them are unpacked and used.
+// The panel's rows a group further on, asked for in L2 while this one is used: pieces of rows are too short for the
+// processor to see where reading goes.
+template <typename Format>
+HWY_INLINE void prefetch_next_rows(const MatmulArgs& args, int first, int column, int n_blocks) {
+  using Block = typename Format::Block;
+  const std::byte* row =
+      args.w + (first + kPanelRows) * args.w_row_bytes + column / Format::kBlockValues * sizeof(Block);
+  for (int r = 0; r < kPanelRows; ++r, row += args.w_row_bytes) {
+    prefetch<2>(row, 0, static_cast<std::size_t>(n_blocks) * sizeof(Block));
+  }
+}
+
+// Columns [column, column + 256) of rows first to first + kPanelRows - 1, for all tokens of a chunk.
+template <typename Format>
+HWY_INLINE void multiply_panel(const MatmulArgs& args, const TokenRows& tokens, int token, int first, int column,
+                               Panel& panel) {
+  const int n_blocks = std::min(256, args.n_cols - column) / Format::kBlockValues;
+  prefetch_next_rows<Format>(args, first, column, n_blocks);
+  unpack(BlockRows<Format>(args, first), column, n_blocks, panel);
+  multiply_tiles<Format>(panel, tokens, columns_at<Format>(column, args.n_cols), n_blocks,
+                         TileResults(args, token, first, column));
+}
+
+inline constexpr std::int64_t kNearBytes = 192 << 10;  // of activations that stay in L2 beside weights and results
+
+// A few tokens' activations stay in L2 as a whole: rows outermost, so that weights are read as they lie. Of many tokens
+// those of 256 columns do, while all panels of them are unpacked and used: columns outermost. A result's blocks are
+// added in one order either way.
 template <typename Format>
 void multiply_many_tokens(const MatmulArgs& args) {
   Panel panel;
   for (int token = 0; token < args.n_tokens; token += kChunkTokens) {
     const TokenRows tokens(args, token);
-    for (int column = 0; column < args.n_cols; column += 256) {
-      const int n_blocks = std::min(256, args.n_cols - column) / Format::kBlockValues;
-      const ColumnsAt at = columns_at<Format>(column, args.n_cols);
+    if (tokens.n * args.x_row_bytes <= kNearBytes) {
       for (int first = 0; first < args.n_rows; first += kPanelRows) {
-        unpack(BlockRows<Format>(args, first), column, n_blocks, panel);
-        multiply_tiles<Format>(panel, tokens, at, n_blocks, TileResults(args, token, first, column));
+        for (int column = 0; column < args.n_cols; column += 256) {
+          multiply_panel<Format>(args, tokens, token, first, column, panel);
+        }
+      }
+    } else {
+      for (int column = 0; column < args.n_cols; column += 256) {
+        for (int first = 0; first < args.n_rows; first += kPanelRows) {
+          multiply_panel<Format>(args, tokens, token, first, column, panel);
+        }
       }
     }
   }

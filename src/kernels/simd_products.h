@@ -186,6 +186,56 @@ HWY_INLINE auto add_across(const Source& v) {
   return add(interleave_pairs<true>(first, second), interleave_pairs<false>(first, second));
 }
 
+// The same for eight vectors of pair sums of 32 bytes, w at most kMax: added in 16 bits as far as these hold them, and
+// only then widened. 8 to 2 instructions fewer.
+template <typename Source>
+HWY_INLINE I16x16 add_pairs_across_four(const Source& v, int i) {
+  const I32x8 even = bit_cast<I32x8>(add_quads(v(i), v(i + 4)));
+  const I32x8 odd = bit_cast<I32x8>(add_quads(v(i + 1), v(i + 5)));
+  return add(bit_cast<I16x16>(interleave<true>(even, odd)), bit_cast<I16x16>(interleave<false>(even, odd)));
+}
+
+template <typename Source>
+struct Widened {
+  const Source& pairs;
+  HWY_INLINE I32x8 operator()(int i) const { return add_products(zero<I32x8>(), pairs(i), set<I16x16>(1)); }
+};
+
+template <int kMax, typename Source>
+HWY_INLINE I32x8 add_pairs_across(const Source& pairs) {
+  constexpr int kFit = 32767 / (127 * kMax);  // products that 16 bits hold
+  if constexpr (kFit < 8) {
+    return add_across(Widened<Source>{pairs});
+  } else {
+    const I16x16 first = add_pairs_across_four(pairs, 0), second = add_pairs_across_four(pairs, 2);
+    if constexpr (kFit >= 16) {
+      const I16x16 sums = add(interleave_pairs<true>(first, second), interleave_pairs<false>(first, second));
+      return add_products(zero<I32x8>(), sums, set<I16x16>(1));
+    } else {
+      const I32x8 a = add_products(zero<I32x8>(), first, set<I16x16>(1));
+      const I32x8 b = add_products(zero<I32x8>(), second, set<I16x16>(1));
+      return add(interleave_pairs<true>(a, b), interleave_pairs<false>(a, b));
+    }
+  }
+}
+
+#if HWY_TARGET == HWY_AVX2
+// 16 lanes: the even ones in the lower half, the odd ones in the upper.
+HWY_INLINE I16x16 even_and_odd(const I16x16& v) {
+  alignas(32) static constexpr std::uint8_t kFrom[32] = {0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15,
+                                                         0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15};
+  const auto sorted = hn::TableLookupBytes(bit_cast<U8x32>(v).part[0], load<U8x32>(kFrom).part[0]);
+  return I16x16{{I16Part{_mm256_permute4x64_epi64(sorted.raw, 0xd8)}}};
+}
+
+// Lane g of each half in all its lanes.
+template <int g>
+HWY_INLINE I16x16 repeat_in_halves(const I16x16& v) {
+  const U8x32 from = bit_cast<U8x32>(set<U16x16>(2 * g + (2 * g + 1) * 256));
+  return bit_cast<I16x16>(U8x32{{hn::TableLookupBytes(bit_cast<U8x32>(v).part[0], from.part[0])}});
+}
+#endif
+
 template <typename V>
 struct VectorsInMemory {
   const V* v;

@@ -114,13 +114,22 @@ struct MadeKeysAndValues {
 
   // Columns of keys_transposed: the made part, then the rotated part that all heads share.
   void transpose_block(const MlaShape& s, int at, int n) const {
-    for (int t = 0; t < kBlock; ++t) {
-      const float* made = keys + std::int64_t{at + t} * s.qk_nope_head_dim;
-      const float* rotated = latents + std::int64_t{at + t} * s.latent_width() + s.kv_lora_rank;
-      float* column = keys_transposed + t;
-      for (int c = 0; c < s.qk_nope_head_dim; ++c) column[c * kBlock] = t < n ? made[c] : 0.0f;
-      column += s.qk_nope_head_dim * kBlock;
-      for (int c = 0; c < s.qk_rope_head_dim; ++c) column[c * kBlock] = t < n ? rotated[c] : 0.0f;
+    const float* rotated = latents + std::int64_t{at} * s.latent_width() + s.kv_lora_rank;
+    transpose(keys + std::int64_t{at} * s.qk_nope_head_dim, s.qk_nope_head_dim, s.qk_nope_head_dim, n, keys_transposed);
+    transpose(rotated, s.latent_width(), s.qk_rope_head_dim, n,
+              keys_transposed + std::int64_t{s.qk_nope_head_dim} * kBlock);
+  }
+
+ private:
+  // to[c][t] = from[t][c], zeros from t = n on. Some columns at a time: their lines of `to`, 256 bytes apart, are few
+  // enough for the sets of L1 that such lines share.
+  static void transpose(const float* from, std::int64_t stride, int n_columns, int n, float* to) {
+    constexpr int kColumns = 16;
+    for (int first = 0; first < n_columns; first += kColumns) {
+      const int end = std::min(first + kColumns, n_columns);
+      for (int t = 0; t < kBlock; ++t) {
+        for (int c = first; c < end; ++c) to[c * kBlock + t] = t < n ? from[t * stride + c] : 0.0f;
+      }
     }
   }
 };
