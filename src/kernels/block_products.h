@@ -69,7 +69,7 @@ HWY_INLINE V broadcast_word(const void* from) {
 template <typename Format>
 using ActivationRow = std::conditional_t<Format::kBlockValues == 32, Q8_32Row, Q8_256Row>;
 
-inline constexpr int kChunkTokens = 512;  // tokens that pass over a panel before the next is unpacked
+inline constexpr int kChunkTokens = 512;  // tokens that pass over a panel at most before the next is unpacked
 
 // Where a block of columns begins in the planes of a row of activations, in bytes; the same in every row.
 struct ColumnsAt {
@@ -91,7 +91,7 @@ struct TokenRows {
   const std::byte* row[kChunkTokens];
   int n;
 
-  TokenRows(const MatmulArgs& args, int first) : n(std::min(args.n_tokens - first, kChunkTokens)) {
+  TokenRows(const MatmulArgs& args, int first, int most = kChunkTokens) : n(std::min(args.n_tokens - first, most)) {
     for (int t = 0; t < n; ++t) {
       row[t] = args.x + (args.x_rows == nullptr ? first + t : args.x_rows[first + t]) * args.x_row_bytes;
     }

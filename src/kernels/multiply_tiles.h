@@ -185,25 +185,24 @@ HWY_INLINE void multiply_panel(const MatmulArgs& args, const TokenRows& tokens, 
                          TileResults(args, token, first, column));
 }
 
-inline constexpr std::int64_t kNearBytes = 192 << 10;  // of activations that stay in L2 beside weights and results
+// What stays in L2 beside weights and results, and how many tokens share a panel once it is unpacked, which costs as
+// much as ten of them.
+inline constexpr int kNearBytes = 192 << 10, kNearTokens = 96;
 
-// A few tokens' activations stay in L2 as a whole: rows outermost, so that weights are read as they lie. Of many tokens
-// those of 256 columns do, while all panels of them are unpacked and used: columns outermost. A result's blocks are
-// added in one order either way.
+// Some tokens at a time and as many columns as leave their activations in L2. Under them rows are outermost, so that
+// weights are read as they lie and a panel's results are still near when the next columns add to them.
 template <typename Format>
 void multiply_many_tokens(const MatmulArgs& args) {
   Panel panel;
-  for (int token = 0; token < args.n_tokens; token += kChunkTokens) {
-    const TokenRows tokens(args, token);
-    if (tokens.n * args.x_row_bytes <= kNearBytes) {
+  const int n_chunks = (args.n_tokens + kNearTokens - 1) / kNearTokens;
+  const int n_tokens = ((args.n_tokens + n_chunks - 1) / n_chunks + kTileTokens - 1) / kTileTokens * kTileTokens;
+  const int n_columns = kNearBytes * 4 / 5 / n_tokens / 256 * 256;  // a column takes 1.25 bytes at most
+  for (int begin = 0; begin < args.n_cols; begin += n_columns) {
+    const int end = std::min(begin + n_columns, args.n_cols);
+    for (int token = 0; token < args.n_tokens; token += n_tokens) {
+      const TokenRows tokens(args, token, n_tokens);
       for (int first = 0; first < args.n_rows; first += kPanelRows) {
-        for (int column = 0; column < args.n_cols; column += 256) {
-          multiply_panel<Format>(args, tokens, token, first, column, panel);
-        }
-      }
-    } else {
-      for (int column = 0; column < args.n_cols; column += 256) {
-        for (int first = 0; first < args.n_rows; first += kPanelRows) {
+        for (int column = begin; column < end; column += 256) {
           multiply_panel<Format>(args, tokens, token, first, column, panel);
         }
       }
