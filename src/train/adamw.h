@@ -1,13 +1,8 @@
-// adamw.h: AdamW (Loshchilov & Hutter 2019, algorithm 2, weight decay scaled by the learning rate) over one array of
-// parameters, with clipping of the gradient's norm before.
+// adamw.h: AdamW (Loshchilov & Hutter 2019, algorithm 2, weight decay scaled by the learning rate): the update of one
+// piece of numbers. train/optimizer.h says which numbers it is for.
 #pragma once
 
 #include <cstdint>
-#include <span>
-#include <vector>
-
-#include "base/thread_pool.h"
-#include "train/trained_model.h"
 
 namespace r1 {
 
@@ -17,27 +12,17 @@ struct AdamWConfig {
   float clip_norm = 1.0f;     // of the whole gradient; 0: off
 };
 
-class AdamW {
- public:
-  AdamW(const TrainedModel& model, AdamWConfig config);
-
-  // One update of the model's first n_trained() numbers. Returns the gradient's norm before clipping. Which thread does
-  // what changes no bit.
-  double step(ThreadPool& pool, TrainedModel& model, std::span<const float> gradients, float learning_rate);
-
-  // What a checkpoint holds.
-  std::int64_t n_steps() const { return n_steps_; }
-  std::span<float> first_moments() { return m_; }
-  std::span<float> second_moments() { return v_; }
-  void set_n_steps(std::int64_t n) { n_steps_ = n; }
-
- private:
-  AdamWConfig config_;
-  std::int64_t n_steps_ = 0;
-  std::vector<float> m_, v_;  // [n_trained]
+// What is the same for all numbers of a step, but for the decay.
+struct AdamWUpdate {
+  float beta1 = 0, beta2 = 0, eps = 0;
+  float gradient_scale = 1;  // what clipping leaves of the gradient
+  float step_size = 0;       // learning rate / (1 - beta1^t)
+  float root_correction = 1;
+  float decay = 0;  // learning rate * weight decay
 };
+// Update t = 1, 2, … without decay.
+AdamWUpdate adamw_update(const AdamWConfig& config, std::int64_t t, float learning_rate, float gradient_scale);
 
-// sqrt(sum of squares), summed in double in pieces whose bounds depend on the length alone.
-double norm(ThreadPool& pool, std::span<const float> x);
+void update_adamw(const AdamWUpdate& u, const float* gradient, float* value, float* m, float* v, std::int64_t n);
 
 }  // namespace r1

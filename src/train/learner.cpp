@@ -91,7 +91,7 @@ Learner::Learner(const StageConfig& config, int n_workers, const ModelConfig& sh
       trainer_(model_, {.n_workers = n_workers,
                         .n_shares = config.n_shares,
                         .rows_at_once = config.rows_at_once,
-                        .adamw = config.adamw,
+                        .optimizer = config.optimizer,
                         .balance_alpha = static_cast<float>(config.balance_alpha)}) {}
 
 Result<std::unique_ptr<Learner>> Learner::make(const StageConfig& config, int n_workers) {

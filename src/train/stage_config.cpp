@@ -122,10 +122,15 @@ Status read_grpo(const Json& json, GrpoConfig& g) {
 }
 
 void read_optimizer(Keys& keys, StageConfig& c) {
-  keys.number("beta1", c.adamw.beta1, 0, 0.9999);
-  keys.number("beta2", c.adamw.beta2, 0, 0.99999);
-  keys.number("weight_decay", c.adamw.weight_decay, 0, 10);
-  keys.number("clip_norm", c.adamw.clip_norm, 0, 1e6);
+  std::string kind = "adamw";
+  keys.text("optimizer", kind);
+  if (kind != "adamw" && kind != "muon") keys.fail(fmt::format("no optimizer '{}'; there are adamw, muon", kind));
+  if (kind == "muon") c.optimizer.kind = OptimizerKind::kMuon;
+  keys.number("muon_momentum", c.optimizer.muon_momentum, 0, 0.9999);
+  keys.number("beta1", c.optimizer.adamw.beta1, 0, 0.9999);
+  keys.number("beta2", c.optimizer.adamw.beta2, 0, 0.99999);
+  keys.number("weight_decay", c.optimizer.adamw.weight_decay, 0, 10);
+  keys.number("clip_norm", c.optimizer.adamw.clip_norm, 0, 1e6);
   keys.number("shares", c.n_shares, 1, 256);
   keys.number("rows_at_once", c.rows_at_once, 1, 1e6);
   keys.number("balance_speed", c.balance_speed, 0, 1);
@@ -191,7 +196,7 @@ Result<StageConfig> read_stage_config(StageKind kind, std::string_view json, std
   if (kind == StageKind::kSft || kind == StageKind::kDistill) c.prompt_weight = 0.1f;
   if (kind == StageKind::kGrpo) {
     c.schedule.kind = ScheduleKind::kConstant;
-    c.adamw.weight_decay = 0;
+    c.optimizer.adamw.weight_decay = 0;
     c.balance_speed = 0;
   }
   Keys keys(object, "");

@@ -48,7 +48,7 @@ struct StageConfig {
   int n_steps = 100;
   int tokens_per_step = 8192;  // pretrain, sft: examples are drawn until they have as many
   Schedule schedule;
-  AdamWConfig adamw;
+  OptimizerConfig optimizer;
   int n_shares = 8, rows_at_once = 1024;
   double balance_speed = 1e-3;        // gamma; 0: routers' biases stay
   double frozen_balance_share = 0.1;  // the last share of steps in which they stay

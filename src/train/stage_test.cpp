@@ -88,6 +88,13 @@ TEST_F(StageTest, PretrainingResumesToTheSameBits) {
       "{" + begin() + R"(, "steps": 8, "tokens_per_step": 600, "learning_rate": 1e-3, "log_every": 1})");
 }
 
+TEST_F(StageTest, MuonResumesToTheSameBits) {
+  expect_same_bits_after_a_stop(
+      StageKind::kPretrain,
+      "{" + begin() +
+          R"(, "steps": 8, "tokens_per_step": 600, "learning_rate": 1e-3, "log_every": 1, "optimizer": "muon"})");
+}
+
 TEST_F(StageTest, MultiTokenPredictionResumesToTheSameBits) {
   const std::string text = fmt::format(R"({{"shape": "nano-0.15m+mtp", "tokenizer": "{}", "mtp_weight": 0.3, "steps": 8,
         "tokens_per_step": 600, "learning_rate": 1e-3, "log_every": 1}})",
@@ -177,6 +184,7 @@ TEST(StageConfig, SaysWhatIsWrong) {
   EXPECT_NE(message(StageKind::kSft, begin + R"(, "tasks": {"chess": 1}})").find("chess"), std::string::npos);
   EXPECT_NE(message(StageKind::kSft, begin + R"(, "grpo": {}})").find("grpo is no key"), std::string::npos);
   EXPECT_NE(message(StageKind::kGrpo, begin + R"(, "grpo": {"samples": 1}})").find("grpo.samples"), std::string::npos);
+  EXPECT_NE(message(StageKind::kSft, begin + R"(, "optimizer": "sgd"})").find("'sgd'"), std::string::npos);
   EXPECT_NE(message(StageKind::kSft, "{}").find("shape"), std::string::npos);
   EXPECT_NE(message(StageKind::kSft, "[]").find("object"), std::string::npos);
 }

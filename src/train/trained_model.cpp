@@ -99,6 +99,7 @@ void TrainedModel::lay_out() {
   if (!c.tied_head) layout.table(std::string(kGgufNames.head));
   if (c.n_mtp_layers > 0) lay_out_layer(c, c.n_layers, layout);
   n_trained_ = layout.size();
+  n_trained_tensors_ = parameters_.size();
   for (int layer = 0; layer < n_layers_with_mtp(c); ++layer) {
     for (const TensorSpec& spec : layer_tensors()) {
       if (!is_router_bias(spec) || !is_wanted(c, spec, layer)) continue;

@@ -38,6 +38,8 @@ class TrainedModel {
   std::span<const float> values() const { return values_; }
   // The first n_trained() numbers have gradients; behind them lie the routers' biases, which balancing moves.
   std::int64_t n_trained() const { return n_trained_; }
+  std::span<const ParameterTensor> trained_tensors() const { return std::span(parameters_).first(n_trained_tensors_); }
+  std::span<float> trained_values() { return values().first(static_cast<std::size_t>(n_trained_)); }
   // [n_routed_experts] of a layer with experts and a bias, that of multi-token prediction (n_layers) included; empty
   // for others.
   std::span<float> router_bias(int layer);
@@ -51,6 +53,7 @@ class TrainedModel {
   std::vector<ParameterTensor> parameters_;
   std::vector<float> values_;
   std::int64_t n_trained_ = 0;
+  std::size_t n_trained_tensors_ = 0;
 };
 
 }  // namespace r1

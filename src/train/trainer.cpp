@@ -109,7 +109,7 @@ void add_mtp_loss(Pass& pass, const Forward& forward, Tensor hidden, const Packe
 }  // namespace
 
 Trainer::Trainer(TrainedModel& model, TrainerConfig config)
-    : model_(model), config_(config), pool_(config.n_workers), adamw_(model, config.adamw) {
+    : model_(model), config_(config), pool_(config.n_workers), optimizer_(model, config.optimizer) {
   R1_ASSERT(config.n_workers >= 1 && config.n_shares >= 1 && config.rows_at_once >= 1, "a trainer has workers");
   for (int i = 0; i < config.n_workers; ++i) workers_.push_back(std::make_unique<Worker>(model.model()));
   share_gradients_.resize(static_cast<std::size_t>(config.n_shares));
@@ -215,7 +215,7 @@ StepStats Trainer::step(std::span<const Example> examples, const StepSettings& s
   StepStats stats;
   for (const Share& share : shares) add_stats(share.stats, stats);
   add_gradients(shares);
-  stats.gradient_norm = adamw_.step(pool_, model_, gradients_, settings.learning_rate);
+  stats.gradient_norm = optimizer_.step(pool_, model_, gradients_, settings.learning_rate);
   if (settings.balance_speed > 0) move_biases(stats, settings.balance_speed);
   return stats;
 }

@@ -10,9 +10,9 @@
 #include <span>
 #include <vector>
 
-#include "train/adamw.h"
 #include "train/cross_entropy.h"
 #include "train/example.h"
+#include "train/optimizer.h"
 #include "train/trained_model.h"
 
 namespace r1 {
@@ -21,7 +21,7 @@ struct TrainerConfig {
   int n_workers = 1;
   int n_shares = 8;         // part of what is computed: another number, other rounding
   int rows_at_once = 1024;  // of a share: longer shares take several passes
-  AdamWConfig adamw;
+  OptimizerConfig optimizer;
   float balance_alpha = 1e-4f;  // of the sequence-wise balance loss
 };
 
@@ -63,7 +63,7 @@ class Trainer {
   // Log-probabilities of all targets with a coefficient, example by example; nothing changes.
   std::vector<std::vector<float>> logprobs(std::span<const Example> examples);
 
-  AdamW& optimizer() { return adamw_; }
+  Optimizer& optimizer() { return optimizer_; }
   std::span<const float> gradients() const { return gradients_; }  // of the last step: [n_trained]
   ThreadPool& pool() { return pool_; }
 
@@ -87,7 +87,7 @@ class Trainer {
   TrainedModel& model_;
   TrainerConfig config_;
   ThreadPool pool_;
-  AdamW adamw_;
+  Optimizer optimizer_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::vector<float>> share_gradients_;  // [n_shares][n_trained]
   std::vector<float> gradients_;

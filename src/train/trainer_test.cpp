@@ -105,11 +105,13 @@ TEST(Trainer, GradientsEqualFiniteDifferencesOfMultiTokenPrediction) {
 TEST(Trainer, GradientsEqualFiniteDifferencesOfQwen2) { expect_gradients(shape("student-qwen2")); }
 TEST(Trainer, GradientsEqualFiniteDifferencesOfLlama) { expect_gradients(shape("student-llama")); }
 
-TEST(Trainer, WorkersChangeNoBit) {
+void expect_workers_change_no_bit(const TrainerConfig& trainer_config) {
   std::vector<float> alone;
   for (const int n_workers : {1, 2, 4}) {
     TrainedModel model(with_mtp(full_deepseek()), 5);
-    Trainer trainer(model, {.n_workers = n_workers, .n_shares = 4});
+    TrainerConfig config = trainer_config;
+    config.n_workers = n_workers;
+    Trainer trainer(model, config);
     for (std::uint64_t step = 0; step < 5; ++step) {
       trainer.step(random_examples({9, 30, 17, 44, 3, 64, 65, 12}, step),
                    {.learning_rate = 1e-3f, .balance_speed = 1e-3f, .mtp_weight = 0.3f});
@@ -117,6 +119,11 @@ TEST(Trainer, WorkersChangeNoBit) {
     if (alone.empty()) alone.assign(model.values().begin(), model.values().end());
     EXPECT_EQ(std::memcmp(alone.data(), model.values().data(), alone.size() * 4), 0) << n_workers << " workers";
   }
+}
+
+TEST(Trainer, WorkersChangeNoBit) { expect_workers_change_no_bit({.n_shares = 4}); }
+TEST(Trainer, WorkersChangeNoBitWithMuon) {
+  expect_workers_change_no_bit({.n_shares = 4, .optimizer = {.kind = OptimizerKind::kMuon}});
 }
 
 // Without weight the module is not run: what is left is a model without it, to the last bit.
@@ -149,7 +156,7 @@ TEST(Trainer, MultiTokenPredictionHasItsTargets) {
 
 TEST(Trainer, LearnsOneBatchByHeart) {
   TrainedModel model(shape("nano-0.15m"), 5);
-  Trainer trainer(model, {.n_workers = 2, .adamw = {.weight_decay = 0}});
+  Trainer trainer(model, {.n_workers = 2, .optimizer = {.adamw = {.weight_decay = 0}}});
   std::vector<Example> examples = random_examples({20, 20, 20, 20, 20, 20, 20, 20});
   for (Example& example : examples) example.coefficients.assign(20, 1.0f / (8 * 19));
   const double first = trainer.step(examples, {}).loss;

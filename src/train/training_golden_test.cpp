@@ -162,11 +162,11 @@ TEST_P(TrainingGolden, LossesOfTenStepsMatch) {
   const Json& adamw = golden_["adamw"];
   TrainedModel trained = model();
   Trainer trainer(trained, {.n_shares = 2,
-                            .adamw = {.beta1 = adamw["beta1"].get<float>(),
-                                      .beta2 = adamw["beta2"].get<float>(),
-                                      .eps = adamw["eps"].get<float>(),
-                                      .weight_decay = adamw["weight_decay"].get<float>(),
-                                      .clip_norm = adamw["clip_norm"].get<float>()},
+                            .optimizer = {.adamw = {.beta1 = adamw["beta1"].get<float>(),
+                                                    .beta2 = adamw["beta2"].get<float>(),
+                                                    .eps = adamw["eps"].get<float>(),
+                                                    .weight_decay = adamw["weight_decay"].get<float>(),
+                                                    .clip_norm = adamw["clip_norm"].get<float>()}},
                             .balance_alpha = 0});
   const auto losses = adamw["losses"].get<std::vector<double>>(),
              norms = adamw["gradient_norms"].get<std::vector<double>>();

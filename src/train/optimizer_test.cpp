@@ -1,5 +1,5 @@
-// adamw_test.cpp: the update against the algorithm written out in double.
-#include "train/adamw.h"
+// optimizer_test.cpp: the updates against the algorithms written out in double.
+#include "train/optimizer.h"
 
 #include <gtest/gtest.h>
 
@@ -29,7 +29,7 @@ TEST(AdamW, EqualsTheAlgorithmInDouble) {
     if (p.offset < model.n_trained() && p.is_matrix) std::fill_n(decays.begin() + p.offset, p.shape.n_values(), true);
   }
   const std::vector<float> untrained(model.values().begin() + model.n_trained(), model.values().end());
-  AdamW adamw(model, c);
+  Optimizer adamw(model, {.adamw = c});
   ThreadPool pool(2);
   const double learning_rate = 1e-3f;
   for (int t = 1; t <= 5; ++t) {
@@ -56,7 +56,7 @@ TEST(AdamW, AGradientWithinTheLimitIsLeftAsItIs) {
   TrainedModel clipped(trained_shape("nano-0.15m", 96).value(), 5), plain(trained_shape("nano-0.15m", 96).value(), 5);
   const std::vector<float> gradient = random_gradient(static_cast<std::size_t>(plain.n_trained()), 1);
   ThreadPool pool(1);
-  AdamW with_limit(clipped, {.clip_norm = 1e3f}), without(plain, {.clip_norm = 0});
+  Optimizer with_limit(clipped, {.adamw = {.clip_norm = 1e3f}}), without(plain, {.adamw = {.clip_norm = 0}});
   with_limit.step(pool, clipped, gradient, 1e-3f);
   without.step(pool, plain, gradient, 1e-3f);
   EXPECT_EQ(std::memcmp(clipped.values().data(), plain.values().data(), gradient.size() * 4), 0);
