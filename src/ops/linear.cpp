@@ -75,11 +75,32 @@ std::int64_t rows_per_task(const Pass& pass, const Weight& w, std::int64_t n_tok
   return (rows + 15) / 16 * 16;  // whole tiles of any kernel
 }
 
+namespace {
+
+void add_adapter_gradients(Pass& pass, Tensor x, const LowRank& low, Tensor d_y) {
+  const ArenaScope scope(pass.arena);
+  const Shape a_shape{low.rank, x.n_cols()}, b_shape{d_y.n_cols(), low.rank};
+  // Nobody writes through these views.
+  const Tensor a{const_cast<float*>(low.a), a_shape}, b{const_cast<float*>(low.b), b_shape};
+  const Tensor inner = pass.make_scratch({x.n_rows(), low.rank}), d_inner = pass.make_scratch(inner.shape);
+  multiply_by_weight(pass.pool, pass.arena, x, a, inner);
+  scale(inner.data, low.scale, inner.shape.n_values());
+  add_weight_gradient(pass.pool, pass.arena, d_y, inner, {pass.tape->gradient_of(low.b), b_shape});
+  std::fill_n(d_inner.data, d_inner.shape.n_values(), 0.0f);
+  add_input_gradient(pass.pool, pass.arena, d_y, b, d_inner);
+  scale(d_inner.data, low.scale, d_inner.shape.n_values());
+  add_weight_gradient(pass.pool, pass.arena, d_inner, x, {pass.tape->gradient_of(low.a), a_shape});
+}
+
+}  // namespace
+
 void add_product_gradients(Pass& pass, Tensor x, const Weight& w, Tensor d_y, Tensor d_x) {
   const Tensor values = f32_values(pass, w);
   add_input_gradient(pass.pool, pass.arena, d_y, values, d_x);
   const Tensor d_w = pass.tape->gradient_of(w);
   if (d_w.data != nullptr) add_weight_gradient(pass.pool, pass.arena, d_y, x, d_w);
+  const LowRank* low = pass.tape->adapter_of(w);
+  if (low != nullptr) add_adapter_gradients(pass, x, *low, d_y);
 }
 
 namespace {

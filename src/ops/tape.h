@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/assert.h"
+#include "ops/adapters.h"
 #include "ops/pass.h"
 #include "ops/tensor.h"
 
@@ -36,6 +37,14 @@ class Tape {
   // The same as a matrix; data null: it is not trained.
   Tensor gradient_of(const Weight& w) const {
     return {w.dtype == Dtype::kF32 ? gradient_of(reinterpret_cast<const float*>(w.data)) : nullptr, w.shape};
+  }
+
+  // What is trained in the place of weights that lie elsewhere; null: nothing.
+  const Adapters* adapters = nullptr;
+  const LowRank* adapter_of(const Weight& w) const {
+    if (adapters == nullptr) return nullptr;
+    const auto found = adapters->find(w.data);
+    return found == adapters->end() ? nullptr : &found->second;
   }
 
   // DeepSeek-V3's sequence-wise balance loss (report eqs 17-20): its factor alpha; 0: none.

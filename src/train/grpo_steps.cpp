@@ -50,22 +50,32 @@ class GrpoSteps final : public StageSteps {
 
   void add_arrays(Checkpoint& checkpoint) const override {
     if (!uses_reference()) return;
-    checkpoint.arrays["reference"] = {reference_->values().begin(), reference_->values().end()};
+    checkpoint.arrays["reference"] = reference_numbers_;
   }
   Status restore(const std::string& /*state*/, const Checkpoint& checkpoint) override {
     if (!uses_reference()) return {};
     const auto found = checkpoint.arrays.find("reference");
-    if (found == checkpoint.arrays.end() || found->second.size() != reference_->values().size()) {
+    if (found == checkpoint.arrays.end() || found->second.size() != reference_numbers_.size()) {
       return Error{ErrorCode::kInvalidInput, "the checkpoint has no reference policy of the model's size"};
     }
-    std::copy(found->second.begin(), found->second.end(), reference_->values().begin());
+    set_reference(found->second);
     return {};
   }
 
  private:
   bool uses_reference() const { return config_.grpo.kl_weight > 0; }
   void refresh_reference() {
-    std::copy(learner_.model().values().begin(), learner_.model().values().end(), reference_->values().begin());
+    const std::span<const float> now = learner_.numbers();
+    set_reference({now.begin(), now.end()});
+  }
+  // By the numbers that checkpoints hold: the model's, or its adapters'.
+  void set_reference(std::vector<float> numbers) {
+    const std::span<const float> model = learner_.model().values();
+    const LoraAdapters* lora = learner_.model().lora();
+    reference_numbers_ = std::move(numbers);
+    const std::span<const float> values = lora != nullptr ? model : std::span<const float>(reference_numbers_);
+    std::copy(values.begin(), values.end(), reference_->values().begin());
+    if (lora != nullptr) lora->merge(learner_.trainer().pool(), reference_numbers_, reference_->values());
   }
 
   Result<std::vector<Group>> roll_out_groups(int step) const {
@@ -226,6 +236,7 @@ class GrpoSteps final : public StageSteps {
   Learner& learner_;
   int n_workers_;
   std::unique_ptr<TrainedModel> reference_;
+  std::vector<float> reference_numbers_;
 };
 
 }  // namespace

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "base/assert.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "train/shapes.h"
@@ -40,59 +39,61 @@ Result<Vocabulary> vocabulary_for(const StageConfig& config) {
 
 }  // namespace
 
-std::string vocabulary_json(const Vocabulary& v) {
-  Json kinds = Json::array();
-  for (const TokenKind kind : v.kinds) kinds.push_back(static_cast<int>(kind));
-  return OrderedJson{{"tokens", v.tokens},   {"kinds", kinds},
-                     {"merges", v.merges},   {"pre_tokenizer", static_cast<int>(v.pre_tokenizer)},
-                     {"add_bos", v.add_bos}, {"bos_id", v.bos_id},
-                     {"eos_id", v.eos_id},   {"pad_id", v.pad_id},
-                     {"end_ids", v.end_ids}}
-      .dump();
+// What a learner is made of.
+struct Learner::Parts {
+  Vocabulary vocabulary;
+  Tokenizer tokenizer;
+  TrainedModel model;
+  std::string base;
+  std::unique_ptr<RestoredModel> teacher;
+};
+
+namespace {
+
+TrainerConfig trainer_config(const StageConfig& config, int n_workers, const RestoredModel* teacher) {
+  return {.n_workers = n_workers,
+          .n_shares = config.n_shares,
+          .rows_at_once = config.rows_at_once,
+          .optimizer = config.optimizer,
+          .balance_alpha = static_cast<float>(config.balance_alpha),
+          .teacher = teacher == nullptr ? nullptr : &teacher->model.model()};
 }
 
-Result<Vocabulary> parse_vocabulary(std::string_view json, std::string_view what) {
-  R1_TRY(const Json parsed, parse_json(json, what));
-  const Error broken{ErrorCode::kInvalidInput, fmt::format("{}: not a vocabulary of this program", what)};
-  Vocabulary v;
-  std::vector<int> kinds;
-  int pre_tokenizer = -1;
-  try {
-    v.tokens = parsed.at("tokens").get<std::vector<std::string>>();
-    v.merges = parsed.at("merges").get<std::vector<std::string>>();
-    kinds = parsed.at("kinds").get<std::vector<int>>();
-    pre_tokenizer = parsed.at("pre_tokenizer").get<int>();
-    v.add_bos = parsed.at("add_bos").get<bool>();
-    v.bos_id = parsed.at("bos_id").get<int>();
-    v.eos_id = parsed.at("eos_id").get<int>();
-    v.pad_id = parsed.at("pad_id").get<int>();
-    v.end_ids = parsed.at("end_ids").get<std::vector<int>>();
-  } catch (const Json::exception& missing) {
-    return with_context(Error{ErrorCode::kInvalidInput, missing.what()}, broken.message);
+Result<TrainedModel> model_for(const StageConfig& config, const ModelConfig& shape, const SavedModel* saved) {
+  TrainedModel model(shape, config.seed);
+  if (saved == nullptr) return model;
+  if (saved->values.size() != model.values().size()) {
+    return Error{ErrorCode::kInvalidInput, fmt::format("checkpoint '{}' has {} numbers, shape {} {}", config.from,
+                                                       saved->values.size(), saved->shape, model.values().size())};
   }
-  const auto is_kind = [](int kind) { return kind >= 0 && kind <= static_cast<int>(TokenKind::kByte); };
-  if (!std::all_of(kinds.begin(), kinds.end(), is_kind) || pre_tokenizer < 0 ||
-      pre_tokenizer >= kPreTokenizerKindCount) {
-    return broken;
-  }
-  for (const int kind : kinds) v.kinds.push_back(static_cast<TokenKind>(kind));
-  v.pre_tokenizer = static_cast<PreTokenizerKind>(pre_tokenizer);
-  return v;
+  std::copy(saved->values.begin(), saved->values.end(), model.values().begin());
+  return model;
 }
 
-Learner::Learner(const StageConfig& config, int n_workers, const ModelConfig& shape, Vocabulary vocabulary,
-                 Tokenizer tokenizer)
-    : shape_name_(shape.name),
-      vocabulary_(std::move(vocabulary)),
-      tokenizer_(std::move(tokenizer)),
+// Nothing without one. It must speak of the student's tokens.
+Result<std::unique_ptr<RestoredModel>> teacher_for(const StageConfig& config, const Vocabulary& vocabulary) {
+  if (config.teacher.empty()) return std::unique_ptr<RestoredModel>();
+  auto teacher = restore_model(config.teacher);
+  if (!teacher.ok()) return with_context(std::move(teacher).error(), "teacher");
+  if (teacher.value().vocabulary.tokens != vocabulary.tokens) {
+    return Error{ErrorCode::kInvalidInput,
+                 fmt::format("teacher '{}' has another vocabulary than the student", config.teacher)};
+  }
+  return std::make_unique<RestoredModel>(std::move(teacher).value());
+}
+
+}  // namespace
+
+Learner::Learner(const StageConfig& config, int n_workers, Parts parts)
+    : shape_name_(parts.model.config().name),
+      base_(std::move(parts.base)),
+      vocabulary_(std::move(parts.vocabulary)),
+      tokenizer_(std::move(parts.tokenizer)),
       template_(template_of(tokenizer_).value()),
       lessons_(tokenizer_, template_),
-      model_(shape, config.seed),
-      trainer_(model_, {.n_workers = n_workers,
-                        .n_shares = config.n_shares,
-                        .rows_at_once = config.rows_at_once,
-                        .optimizer = config.optimizer,
-                        .balance_alpha = static_cast<float>(config.balance_alpha)}) {}
+      model_(std::move(parts.model)),
+      teacher_(std::move(parts.teacher)),
+      trainer_(model_, trainer_config(config, n_workers, teacher_.get())) {}
 
 Result<std::unique_ptr<Learner>> Learner::make(const StageConfig& config, int n_workers) {
   R1_TRY(Vocabulary vocabulary, vocabulary_for(config));
@@ -111,27 +112,31 @@ Result<std::unique_ptr<Learner>> Learner::make(const StageConfig& config, int n_
   if (!family.ok() || family.value().family() != TemplateFamily::kDeepSeekR1) {
     return Error{ErrorCode::kInvalidInput, "the vocabulary lacks R1's control tokens, by which dialogues are written"};
   }
-  std::unique_ptr<Learner> learner(new Learner(config, n_workers, shape, std::move(vocabulary), std::move(tokenizer)));
-  if (saved) {
-    if (saved->values.size() != learner->model_.values().size()) {
-      return Error{ErrorCode::kInvalidInput,
-                   fmt::format("checkpoint '{}' has {} numbers, shape {} {}", config.from, saved->values.size(),
-                               saved->shape, learner->model_.values().size())};
-    }
-    std::copy(saved->values.begin(), saved->values.end(), learner->model_.values().begin());
+  R1_TRY(std::unique_ptr<RestoredModel> teacher, teacher_for(config, vocabulary));
+  R1_TRY(TrainedModel model, model_for(config, shape, saved ? &*saved : nullptr));
+  std::string base;
+  if (config.lora.is_on()) {
+    base = base_json(config.from, model.values());
+    R1_TRY_STATUS(model.add_adapters(config.lora, config.seed));
   }
-  return learner;
+  return std::unique_ptr<Learner>(new Learner(
+      config, n_workers,
+      {std::move(vocabulary), std::move(tokenizer), std::move(model), std::move(base), std::move(teacher)}));
 }
 
 Checkpoint Learner::checkpoint(const std::string& progress) {
   Checkpoint checkpoint;
-  checkpoint.state = OrderedJson{{"shape", shape_name_},
-                                 {"updates", trainer_.optimizer().n_steps()},
-                                 {"progress", OrderedJson::parse(progress)},
-                                 {"vocabulary", OrderedJson::parse(vocabulary_json(vocabulary_))}}
-                         .dump();
+  OrderedJson state = {{"shape", shape_name_},
+                       {"updates", trainer_.optimizer().n_steps()},
+                       {"progress", OrderedJson::parse(progress)},
+                       {"vocabulary", OrderedJson::parse(vocabulary_json(vocabulary_))}};
+  if (model_.lora() != nullptr) {
+    state["lora"] = OrderedJson::parse(lora_json(model_.lora()->config()));
+    state["base"] = OrderedJson::parse(base_);
+  }
+  checkpoint.state = state.dump();
   const auto copy = [](std::span<const float> values) { return std::vector<float>(values.begin(), values.end()); };
-  checkpoint.arrays = {{"values", copy(model_.values())},
+  checkpoint.arrays = {{numbers_name(), copy(numbers())},
                        {"m", copy(trainer_.optimizer().first_moments())},
                        {"v", copy(trainer_.optimizer().second_moments())}};
   return checkpoint;
@@ -144,43 +149,13 @@ Result<std::string> Learner::restore(const Checkpoint& checkpoint) {
     return Error{ErrorCode::kInvalidInput,
                  fmt::format("the checkpoint is of shape '{}', the stage of '{}'", shape, shape_name_)};
   }
-  R1_TRY_STATUS(copy_array(checkpoint, "values", model_.values()));
+  R1_TRY_STATUS(copy_array(checkpoint, numbers_name(), numbers()));
+  model_.merge_adapters(trainer_.pool());
   R1_TRY_STATUS(copy_array(checkpoint, "m", trainer_.optimizer().first_moments()));
   R1_TRY_STATUS(copy_array(checkpoint, "v", trainer_.optimizer().second_moments()));
   R1_TRY(const std::int64_t n_updates, json_int(state, "updates", 0));
   trainer_.optimizer().set_n_steps(n_updates);
   return state.value("progress", Json::object()).dump();
-}
-
-Result<SavedModel> load_saved_model(const std::string& path) {
-  R1_TRY(Checkpoint checkpoint, load_checkpoint(path));
-  R1_TRY(const Json state, parse_json(checkpoint.state, path));
-  SavedModel saved;
-  R1_TRY(saved.shape, json_string(state, "shape", ""));
-  R1_TRY(saved.vocabulary, parse_vocabulary(state.value("vocabulary", Json::object()).dump(), path));
-  saved.values = std::move(checkpoint.arrays["values"]);
-  return saved;
-}
-
-Status save_model(const SavedModel& model, const std::string& path) {
-  Checkpoint checkpoint;
-  checkpoint.state =
-      OrderedJson{{"shape", model.shape}, {"vocabulary", OrderedJson::parse(vocabulary_json(model.vocabulary))}}.dump();
-  checkpoint.arrays = {{"values", model.values}};
-  return save_checkpoint(checkpoint, path);
-}
-
-Result<RestoredModel> restore_model(const std::string& path) {
-  R1_TRY(SavedModel saved, load_saved_model(path));
-  R1_TRY(const ModelConfig config, trained_shape(saved.shape, static_cast<int>(saved.vocabulary.tokens.size())));
-  RestoredModel restored{std::move(saved.vocabulary), TrainedModel(config, 0)};
-  if (saved.values.size() != restored.model.values().size()) {
-    return Error{ErrorCode::kInvalidInput,
-                 fmt::format("checkpoint '{}' has {} numbers, shape {} {}", path, saved.values.size(), saved.shape,
-                             restored.model.values().size())};
-  }
-  std::copy(saved.values.begin(), saved.values.end(), restored.model.values().begin());
-  return restored;
 }
 
 }  // namespace r1

@@ -9,14 +9,11 @@
 #include "text/tokenizer.h"
 #include "train/checkpoint.h"
 #include "train/lessons.h"
+#include "train/saved_model.h"
 #include "train/stage_config.h"
 #include "train/trainer.h"
 
 namespace r1 {
-
-// A vocabulary as JSON: what `r1 train tokenizer` writes and checkpoints carry.
-std::string vocabulary_json(const Vocabulary& vocabulary);
-Result<Vocabulary> parse_vocabulary(std::string_view json, std::string_view what);
 
 class Learner {
  public:
@@ -25,43 +22,33 @@ class Learner {
 
   TrainedModel& model() { return model_; }
   Trainer& trainer() { return trainer_; }
+  // What a checkpoint holds of the model: its numbers, or its adapters'.
+  std::span<float> numbers() { return model_.lora() != nullptr ? model_.trained_values() : model_.values(); }
   const Tokenizer& tokenizer() const { return tokenizer_; }
   const Vocabulary& vocabulary() const { return vocabulary_; }
   const LessonWriter& lessons() const { return lessons_; }
 
-  // Weights and moments, the shape and the vocabulary; `progress` (JSON) is the stage's own.
+  // Weights and moments, the shape and the vocabulary; `progress` (JSON) is the stage's own. With adapters: theirs
+  // alone, and which checkpoint they are to be added to.
   Checkpoint checkpoint(const std::string& progress);
   // All of that back; `progress` as it was given. An Error when the checkpoint is of another shape.
   Result<std::string> restore(const Checkpoint& checkpoint);
 
  private:
-  Learner(const StageConfig& config, int n_workers, const ModelConfig& shape, Vocabulary vocabulary,
-          Tokenizer tokenizer);
+  struct Parts;
+  Learner(const StageConfig& config, int n_workers, Parts parts);
+
+  std::string numbers_name() const { return model_.lora() != nullptr ? "lora" : "values"; }
 
   std::string shape_name_;
+  std::string base_;  // with adapters, of whose weights they are: JSON
   Vocabulary vocabulary_;
   Tokenizer tokenizer_;
   ChatTemplate template_;
   LessonWriter lessons_;
   TrainedModel model_;
+  std::unique_ptr<RestoredModel> teacher_;  // null: none
   Trainer trainer_;
 };
-
-// A finished or running stage's model, for evaluation and export.
-struct SavedModel {
-  std::string shape;
-  Vocabulary vocabulary;
-  std::vector<float> values;
-};
-Result<SavedModel> load_saved_model(const std::string& checkpoint_path);
-// A checkpoint that stages begin with, `from`; there is nothing in it to go on with.
-Status save_model(const SavedModel& model, const std::string& checkpoint_path);
-
-// The same with its weights in place, ready for the forward.
-struct RestoredModel {
-  Vocabulary vocabulary;
-  TrainedModel model;
-};
-Result<RestoredModel> restore_model(const std::string& checkpoint_path);
 
 }  // namespace r1

@@ -21,7 +21,7 @@ std::string vocabulary_path(const std::string& folder) { return folder + "/vocab
 
 // What "@NAME" stands for under a key.
 Result<std::string> refer(std::string_view key, const std::string& folder) {
-  if (key == "from") return checkpoint_path(folder);
+  if (key == "from" || key == "teacher") return checkpoint_path(folder);
   if (key == "tokenizer") return vocabulary_path(folder);
   if (key == "traces") return traces_path(folder);
   return Error{ErrorCode::kInvalidInput, fmt::format("'{}' can't refer to another stage", key)};

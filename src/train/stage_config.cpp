@@ -138,6 +138,31 @@ void read_optimizer(Keys& keys, StageConfig& c) {
   keys.number("balance_alpha", c.balance_alpha, 0, 1);
 }
 
+Status read_lora(const Json& json, LoraConfig& l) {
+  Keys keys(json, "lora.");
+  l.rank = 8;
+  keys.number("rank", l.rank, 1, 4096);
+  l.alpha = static_cast<float>(2 * l.rank);
+  keys.number("alpha", l.alpha, 0, 1e6);
+  if (const Json* targets = keys.find("targets")) {
+    const bool are_names = targets->is_array() && !targets->empty() &&
+                           std::all_of(targets->begin(), targets->end(), [](const Json& t) { return t.is_string(); });
+    if (are_names)
+      l.targets = targets->get<std::vector<std::string>>();
+    else
+      keys.fail(fmt::format("lora.targets must be names, not {}", targets->dump()));
+  }
+  return keys.finish();
+}
+
+Status check_lora(const StageConfig& c) {
+  const auto wrong = [](std::string_view what) { return Error{ErrorCode::kInvalidInput, std::string(what)}; };
+  if (c.from.empty()) return wrong("lora adapts a model that there is: name 'from'");
+  if (c.balance_speed > 0) return wrong("balance_speed must be 0 with lora: routers' biases are the base's");
+  if (c.optimizer.kind == OptimizerKind::kMuon) return wrong("optimizer muon is for whole matrices, not for lora's");
+  return {};
+}
+
 Status read_reject(const Json& json, RejectConfig& r) {
   Keys keys(json, "reject.");
   keys.number("prompts", r.n_prompts, 1, 1e5);
@@ -156,10 +181,11 @@ Status check(const StageConfig& c) {
   if (!c.shape.empty() && c.tokenizer.empty()) {
     return Error{ErrorCode::kInvalidInput, "a model from random weights needs a 'tokenizer'"};
   }
-  if (c.kind == StageKind::kDistill && c.traces.empty()) {
-    return Error{ErrorCode::kInvalidInput, "distillation learns from a teacher's answers: name 'traces'"};
+  if (c.kind == StageKind::kDistill && c.traces.empty() && c.teacher.empty()) {
+    return Error{ErrorCode::kInvalidInput,
+                 "distillation learns from a teacher's answers or distributions: name 'traces', 'teacher' or both"};
   }
-  return {};
+  return c.lora.is_on() ? check_lora(c) : Status();
 }
 
 }  // namespace
@@ -215,11 +241,21 @@ Result<StageConfig> read_stage_config(StageKind kind, std::string_view json, std
     keys.text("traces", c.traces);
     keys.number("traces_share", c.traces_share, 0, 1);
   }
+  if (kind == StageKind::kDistill) {
+    keys.text("teacher", c.teacher);
+    keys.number("teacher_weight", c.teacher_weight, 0, 1);
+    keys.number("teacher_temperature", c.teacher_temperature, 0.01, 100);
+    if (c.teacher.empty()) c.teacher_weight = 0;
+  }
   if (kind != StageKind::kGrpo && kind != StageKind::kReject) {
     keys.number("mtp_weight", c.mtp_weight, 0, 10);
     c.last_mtp_weight = c.mtp_weight / 3;
     keys.number("last_mtp_weight", c.last_mtp_weight, 0, 10);
     keys.number("mtp_weight_share", c.mtp_weight_share, 0, 1);
+  }
+  if (const Json* lora = keys.find("lora")) {
+    R1_TRY_STATUS(read_lora(*lora, c.lora));
+    c.balance_speed = 0;
   }
   read_schedule(keys, c);
   read_optimizer(keys, c);

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "train/lessons.h"
+#include "train/lora.h"
 #include "train/schedule.h"
 #include "train/trainer.h"
 
@@ -56,13 +57,16 @@ struct StageConfig {
   // Of multi-token prediction's loss: the first for a share of the steps, then the last (V3: 0.3, then 0.1); 0: none.
   float mtp_weight = 0, last_mtp_weight = 0;
   double mtp_weight_share = 2.0 / 3;
-  float prompt_weight = 1.0f;   // of prompts' tokens beside answers' tokens
-  double answer_alone = 0;      // share of examples without a thought
-  std::string traces;           // sft, distill: what a reject stage kept, to learn from
-  double traces_share = 1;      // of the examples; the others are of the tasks' own traces
-  std::vector<TaskWeight> mix;  // "tasks": {"addition": 1, …}; none named: all, alike
+  float prompt_weight = 1.0f;                         // of prompts' tokens beside answers' tokens
+  double answer_alone = 0;                            // share of examples without a thought
+  std::string traces;                                 // sft, distill: what a reject stage kept, to learn from
+  double traces_share = 1;                            // of the examples; the others are of the tasks' own traces
+  std::string teacher;                                // distill: a checkpoint whose distributions are learnt; "": none
+  float teacher_weight = 1, teacher_temperature = 1;  // its share of the loss, beside the examples' own
+  std::vector<TaskWeight> mix;                        // "tasks": {"addition": 1, …}; none named: all, alike
   GrpoConfig grpo;
   RejectConfig reject;
+  LoraConfig lora;  // its rank above 0: adapters are trained, the model stays
 
   float mtp_weight_at(int step) const { return step < n_steps * mtp_weight_share ? mtp_weight : last_mtp_weight; }
 

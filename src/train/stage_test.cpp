@@ -104,6 +104,73 @@ TEST_F(StageTest, MultiTokenPredictionResumesToTheSameBits) {
   EXPECT_NE(metrics.find("\"mtp_loss\""), std::string::npos) << metrics;
 }
 
+TEST_F(StageTest, AdaptersResumeToTheSameBits) {
+  ASSERT_TRUE(run(StageKind::kSft, "{" + begin() + R"(, "steps": 2, "tokens_per_step": 200})", folder("base")).value());
+  const std::string with = fmt::format(
+      R"({{"from": "{}", "steps": 7, "learning_rate": 1e-2, "log_every": 1, "lora": {{"rank": 2, "targets": ["attention", "experts"]}})",
+      checkpoint_path(folder("base")));
+  expect_same_bits_after_a_stop(StageKind::kSft, with + R"(, "tokens_per_step": 400})");
+  const auto base = load_checkpoint(checkpoint_path(folder("base"))),
+             last = load_checkpoint(checkpoint_path(folder("whole")));
+  EXPECT_FALSE(last.value().arrays.contains("values"));
+  EXPECT_LT(last.value().arrays.at("lora").size(), base.value().arrays.at("values").size() / 4);
+  EXPECT_EQ(last.value().arrays.at("v").size(), last.value().arrays.at("lora").size());
+  std::filesystem::remove_all(folder("whole"));
+  std::filesystem::remove_all(folder("parts"));
+  expect_same_bits_after_a_stop(StageKind::kGrpo,
+                                with + R"(, "grpo": {"prompts": 3, "samples": 4, "max_tokens": 12, "kl_weight": 0.01,
+      "refresh_reference": 4, "minibatches": 2}})");
+}
+
+// Of a run with adapters comes one model, base and adapters in one; what follows it and export read no other.
+TEST_F(StageTest, AdaptersAreAddedToTheirBaseAndToNoOther) {
+  const std::string begun = "{" + begin() + R"(, "tokens_per_step": 200, "steps": )";
+  ASSERT_TRUE(run(StageKind::kSft, begun + "2}", folder("base")).value());
+  const std::string text = fmt::format(R"({{"from": "{}", "steps": 2, "tokens_per_step": 200, "lora": {{}}}})",
+                                       checkpoint_path(folder("base")));
+  ASSERT_TRUE(run(StageKind::kSft, text, folder("lora")).value());
+  const auto base = load_saved_model(checkpoint_path(folder("base"))),
+             saved = load_saved_model(checkpoint_path(folder("lora")));
+  ASSERT_TRUE(saved.ok()) << saved.error().message;
+  EXPECT_EQ(saved.value().values.size(), base.value().values.size());
+  EXPECT_NE(saved.value().values, base.value().values);
+  const std::string next =
+      fmt::format(R"({{"from": "{}", "steps": 1, "tokens_per_step": 200}})", checkpoint_path(folder("lora")));
+  ASSERT_TRUE(run(StageKind::kSft, next, folder("next")).value());
+
+  std::filesystem::remove_all(folder("base"));
+  ASSERT_TRUE(run(StageKind::kSft, begun + "3}", folder("base")).value());
+  const auto other = load_saved_model(checkpoint_path(folder("lora")));
+  ASSERT_FALSE(other.ok());
+  EXPECT_NE(other.error().message.find("have changed"), std::string::npos) << other.error().message;
+}
+
+TEST_F(StageTest, LogitDistillationResumesToTheSameBits) {
+  ASSERT_TRUE(
+      run(StageKind::kSft, "{" + begin() + R"(, "steps": 2, "tokens_per_step": 200})", folder("teacher")).value());
+  const std::string text = fmt::format(
+      R"({{"shape": "student-llama", "tokenizer": "{}", "teacher": "{}", "teacher_weight": 0.7, "steps": 7,
+          "tokens_per_step": 400, "learning_rate": 1e-3, "log_every": 1}})",
+      vocabulary_path(), checkpoint_path(folder("teacher")));
+  expect_same_bits_after_a_stop(StageKind::kDistill, text);
+  const std::string metrics = read_file(folder("whole") + "/metrics.jsonl", 1 << 20).value();
+  EXPECT_NE(metrics.find("\"divergence\""), std::string::npos) << metrics;
+}
+
+TEST_F(StageTest, ATeacherOfOtherTokensIsRefused) {
+  ASSERT_TRUE(
+      run(StageKind::kSft, "{" + begin() + R"(, "steps": 1, "tokens_per_step": 200})", folder("teacher")).value());
+  Vocabulary other = parse_vocabulary(read_file(vocabulary_path(), 1 << 26).value(), "test").value();
+  std::swap(other.tokens[300], other.tokens[301]);
+  ASSERT_TRUE(write_file_atomically(folder("other.json"), vocabulary_json(other)).ok());
+  const auto begun = run(StageKind::kDistill,
+                         fmt::format(R"({{"shape": "student-llama", "tokenizer": "{}", "teacher": "{}"}})",
+                                     folder("other.json"), checkpoint_path(folder("teacher"))),
+                         folder("student"));
+  ASSERT_FALSE(begun.ok());
+  EXPECT_NE(begun.error().message.find("another vocabulary"), std::string::npos) << begun.error().message;
+}
+
 TEST_F(StageTest, MultiTokenPredictionNeedsItsLayer) {
   const auto begun = run(StageKind::kSft, "{" + begin() + R"(, "steps": 2, "mtp_weight": 0.3})", folder("a"));
   ASSERT_FALSE(begun.ok());
@@ -185,6 +252,17 @@ TEST(StageConfig, SaysWhatIsWrong) {
   EXPECT_NE(message(StageKind::kSft, begin + R"(, "grpo": {}})").find("grpo is no key"), std::string::npos);
   EXPECT_NE(message(StageKind::kGrpo, begin + R"(, "grpo": {"samples": 1}})").find("grpo.samples"), std::string::npos);
   EXPECT_NE(message(StageKind::kSft, begin + R"(, "optimizer": "sgd"})").find("'sgd'"), std::string::npos);
+  EXPECT_NE(message(StageKind::kSft, begin + R"(, "lora": {}})").find("name 'from'"), std::string::npos);
+  const std::string from = R"({"from": "x")";
+  EXPECT_EQ(message(StageKind::kSft, from + R"(, "lora": {"rank": 4, "targets": ["attn_q"]}})"), "");
+  EXPECT_NE(message(StageKind::kSft, from + R"(, "lora": {"rank": 0}})").find("lora.rank"), std::string::npos);
+  EXPECT_NE(message(StageKind::kSft, from + R"(, "lora": {"targets": "all"}})").find("lora.targets"),
+            std::string::npos);
+  EXPECT_NE(message(StageKind::kSft, from + R"(, "lora": {}, "balance_speed": 0.1})").find("balance_speed"),
+            std::string::npos);
+  EXPECT_NE(message(StageKind::kSft, from + R"(, "lora": {}, "optimizer": "muon"})").find("muon"), std::string::npos);
+  EXPECT_NE(message(StageKind::kDistill, begin + "}").find("'teacher'"), std::string::npos);
+  EXPECT_NE(message(StageKind::kSft, begin + R"(, "teacher": "x"})").find("teacher is no key"), std::string::npos);
   EXPECT_NE(message(StageKind::kSft, "{}").find("shape"), std::string::npos);
   EXPECT_NE(message(StageKind::kSft, "[]").find("object"), std::string::npos);
 }

@@ -22,7 +22,9 @@ class SupervisedSteps final : public StageSteps {
     const float learning_rate = config_.schedule.at(step);
     const StepStats stats = learner_.trainer().step(examples, {.learning_rate = learning_rate,
                                                                .balance_speed = balance_speed_at(config_, step),
-                                                               .mtp_weight = config_.mtp_weight_at(step)});
+                                                               .mtp_weight = config_.mtp_weight_at(step),
+                                                               .teacher_weight = teacher_weight(),
+                                                               .teacher_temperature = config_.teacher_temperature});
     StepReport report;
     report.n_tokens = stats.n_rows;
     const auto n = static_cast<double>(std::max<std::int64_t>(1, stats.n_targets));
@@ -32,6 +34,7 @@ class SupervisedSteps final : public StageSteps {
                       {"gradient_norm", stats.gradient_norm},
                       {"learning_rate", learning_rate},
                       {"max_violation", stats.worst_load()}};
+    if (teacher_weight() > 0) report.figures.emplace_back("divergence", stats.divergence);
     if (stats.n_mtp_targets > 0) {
       report.figures.emplace_back("mtp_loss", stats.mtp_loss);
       report.figures.emplace_back("mtp_accuracy",
@@ -41,6 +44,8 @@ class SupervisedSteps final : public StageSteps {
   }
 
  private:
+  float teacher_weight() const { return config_.teacher.empty() ? 0.0f : config_.teacher_weight; }
+
   // Draw i of a step is number step * 2^20 + i of the stage's stream: whatever steps hold, none sees another's.
   std::vector<Example> draw(int step) const {
     const std::uint64_t stream = stream_of(config_);

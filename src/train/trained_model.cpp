@@ -98,8 +98,8 @@ void TrainedModel::lay_out() {
   layout.vector(std::string(kGgufNames.norm), {c.dim}, 1.0f);
   if (!c.tied_head) layout.table(std::string(kGgufNames.head));
   if (c.n_mtp_layers > 0) lay_out_layer(c, c.n_layers, layout);
-  n_trained_ = layout.size();
-  n_trained_tensors_ = parameters_.size();
+  n_own_trained_ = layout.size();
+  n_own_tensors_ = parameters_.size();
   for (int layer = 0; layer < n_layers_with_mtp(c); ++layer) {
     for (const TensorSpec& spec : layer_tensors()) {
       if (!is_router_bias(spec) || !is_wanted(c, spec, layer)) continue;
@@ -154,6 +154,16 @@ void TrainedModel::draw(std::uint64_t seed) {
     std::generate_n(first, p.shape.n_values(),
                     [&] { return p.is_matrix ? p.init_stddev * rng.normal() : p.start_value; });
   }
+}
+
+Status TrainedModel::add_adapters(const LoraConfig& config, std::uint64_t seed) {
+  R1_TRY(const std::vector<ParameterTensor> targets, lora_targets(config, parameters_));
+  lora_ = std::make_unique<LoraAdapters>(config, targets, values_, seed);
+  return {};
+}
+
+void TrainedModel::merge_adapters(ThreadPool& pool) {
+  if (lora_) lora_->merge(pool, lora_->numbers(), values_);
 }
 
 std::span<float> TrainedModel::router_bias(int layer) {

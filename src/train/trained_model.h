@@ -5,23 +5,14 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "model/weights.h"
+#include "train/lora.h"
+#include "train/parameter_tensor.h"
 
 namespace r1 {
-
-// A tensor of the array, under its GGUF name.
-struct ParameterTensor {
-  std::string name;
-  Shape shape;
-  std::int64_t offset = 0;  // of its first number in the array
-  bool is_matrix = false;   // weight decay is for matrices
-  float init_stddev = 0;    // of a matrix's random start; vectors: see start_value
-  float start_value = 0;    // vectors: 1 for norms, 0 for biases
-};
 
 class TrainedModel {
  public:
@@ -36,10 +27,21 @@ class TrainedModel {
   std::span<const ParameterTensor> parameters() const { return parameters_; }
   std::span<float> values() { return values_; }
   std::span<const float> values() const { return values_; }
-  // The first n_trained() numbers have gradients; behind them lie the routers' biases, which balancing moves.
-  std::int64_t n_trained() const { return n_trained_; }
-  std::span<const ParameterTensor> trained_tensors() const { return std::span(parameters_).first(n_trained_tensors_); }
-  std::span<float> trained_values() { return values().first(static_cast<std::size_t>(n_trained_)); }
+  // What has gradients: the first numbers of the array, behind which lie the routers' biases, which balancing moves;
+  // or, with adapters, theirs.
+  std::int64_t n_trained() const { return lora_ ? std::ssize(lora_->numbers()) : n_own_trained_; }
+  std::span<const ParameterTensor> trained_tensors() const {
+    return lora_ ? lora_->tensors() : std::span(parameters_).first(n_own_tensors_);
+  }
+  std::span<float> trained_values() {
+    return lora_ ? lora_->numbers() : values().first(static_cast<std::size_t>(n_own_trained_));
+  }
+
+  // From now on adapters are trained, and the numbers that are in the array now are their base.
+  Status add_adapters(const LoraConfig& config, std::uint64_t seed);
+  const LoraAdapters* lora() const { return lora_.get(); }  // null: none
+  // The array after trained_values() have changed. Nothing is to be done without adapters.
+  void merge_adapters(ThreadPool& pool);
   // [n_routed_experts] of a layer with experts and a bias, that of multi-token prediction (n_layers) included; empty
   // for others.
   std::span<float> router_bias(int layer);
@@ -52,8 +54,9 @@ class TrainedModel {
   Model model_;
   std::vector<ParameterTensor> parameters_;
   std::vector<float> values_;
-  std::int64_t n_trained_ = 0;
-  std::size_t n_trained_tensors_ = 0;
+  std::int64_t n_own_trained_ = 0;
+  std::size_t n_own_tensors_ = 0;
+  std::unique_ptr<LoraAdapters> lora_;
 };
 
 }  // namespace r1

@@ -8,6 +8,7 @@
 #include "kernels/float_ops.h"
 #include "model/forward.h"
 #include "ops/tape.h"
+#include "train/logit_distillation.h"
 
 namespace r1 {
 
@@ -20,21 +21,31 @@ struct Trainer::Share {
 
 // One thread's own: ops find a pool of one thread here, and share nothing with other workers but the weights.
 struct Trainer::Worker {
-  explicit Worker(const Model& trained) : model(trained), forward(trained.config, trained.weights) {}
-
-  KvCache& cache_of(int n_blocks) {
-    if (!kv || kv->n_blocks() < n_blocks) {
-      kv.reset();
-      kv.emplace(model.config.kv_layout(Dtype::kF32, model.weights.mtp.has_value()), n_blocks);
-    }
-    return *kv;
+  Worker(const Model& trained, const Model* teaches) : student(trained) {
+    if (teaches != nullptr) teacher.emplace(*teaches);
   }
 
-  const Model& model;
-  Forward forward;
+  // A model, and its cache, which grows with the passes.
+  struct Part {
+    explicit Part(const Model& its_model) : model(its_model), forward(its_model.config, its_model.weights) {}
+
+    KvCache& cache_of(int n_blocks) {
+      if (!kv || kv->n_blocks() < n_blocks) {
+        kv.reset();
+        kv.emplace(model.config.kv_layout(Dtype::kF32, model.weights.mtp.has_value()), n_blocks);
+      }
+      return *kv;
+    }
+
+    const Model& model;
+    Forward forward;
+    std::optional<KvCache> kv;
+  };
+
+  Part student;
+  std::optional<Part> teacher;
   ThreadPool pool{1};
   Arena arena;
-  std::optional<KvCache> kv;
 };
 
 double StepStats::worst_load() const {
@@ -78,6 +89,7 @@ void add_stats(const StepStats& from, StepStats& to) {
   to.mtp_loss += from.mtp_loss;
   to.n_mtp_targets += from.n_mtp_targets;
   to.n_mtp_best += from.n_mtp_best;
+  to.divergence += from.divergence;
   to.n_rows += from.n_rows;
   to.n_targets += from.n_targets;
   to.sum_logprob += from.sum_logprob;
@@ -91,14 +103,18 @@ void add_stats(const StepStats& from, StepStats& to) {
   }
 }
 
+std::vector<float> scaled(std::span<const float> coefficients, float factor) {
+  std::vector<float> result(coefficients.begin(), coefficients.end());
+  for (float& coefficient : result) coefficient *= factor;
+  return result;
+}
+
 // The loss of the token after the next, weighted, and its gradient.
 void add_mtp_loss(Pass& pass, const Forward& forward, Tensor hidden, const PackedBatch& packed, float weight,
                   StepStats& stats) {
   const PackedBatch::Mtp mtp = packed.mtp();
   const Tensor logits = forward.predict_second(pass, hidden, mtp.next_ids, mtp.logits_rows);
-  std::vector<float> coefficients(mtp.coefficients.begin(), mtp.coefficients.end());
-  for (float& coefficient : coefficients) coefficient *= weight;
-  const std::vector<TokenLoss> losses = cross_entropy(pass, logits, mtp.targets, coefficients);
+  const std::vector<TokenLoss> losses = cross_entropy(pass, logits, mtp.targets, scaled(mtp.coefficients, weight));
   for (std::size_t i = 0; i < losses.size(); ++i) {
     stats.mtp_loss -= double{mtp.coefficients[i]} * losses[i].logprob;
     stats.n_mtp_best += losses[i].is_best ? 1 : 0;
@@ -111,12 +127,28 @@ void add_mtp_loss(Pass& pass, const Forward& forward, Tensor hidden, const Packe
 Trainer::Trainer(TrainedModel& model, TrainerConfig config)
     : model_(model), config_(config), pool_(config.n_workers), optimizer_(model, config.optimizer) {
   R1_ASSERT(config.n_workers >= 1 && config.n_shares >= 1 && config.rows_at_once >= 1, "a trainer has workers");
-  for (int i = 0; i < config.n_workers; ++i) workers_.push_back(std::make_unique<Worker>(model.model()));
+  for (int i = 0; i < config.n_workers; ++i)
+    workers_.push_back(std::make_unique<Worker>(model.model(), config.teacher));
   share_gradients_.resize(static_cast<std::size_t>(config.n_shares));
   gradients_.resize(static_cast<std::size_t>(model.n_trained()));
 }
 
 Trainer::~Trainer() = default;
+
+// What the teacher says of the same rows, and how far the student's logits are from it, weighted, with its gradient.
+void Trainer::add_teacher_loss(Pass& pass, Worker& worker, const PackedBatch& packed, Tensor logits,
+                               const StepSettings& settings, StepStats& stats) {
+  const ArenaScope scope(pass.arena);
+  Pass asked{.pool = worker.pool,
+             .arena = worker.arena,
+             .batch = pass.batch,
+             .kv = worker.teacher->cache_of(packed.n_blocks())};
+  const Tensor said = worker.teacher->forward(asked);
+  const std::vector<float> weights = scaled(packed.coefficients(), settings.teacher_weight);
+  const std::vector<float> divergences = add_divergence(pass, logits, said, weights, settings.teacher_temperature);
+  for (std::size_t i = 0; i < divergences.size(); ++i)
+    stats.divergence += double{packed.coefficients()[i]} * divergences[i];
+}
 
 void Trainer::run_pass(Worker& worker, std::span<const Example> examples, std::span<float> gradients,
                        const PassSettings& settings, Share& share) const {
@@ -124,19 +156,24 @@ void Trainer::run_pass(Worker& worker, std::span<const Example> examples, std::s
   const Batch batch = packed.view();
   const ArenaScope scope(worker.arena);
   std::vector<RouteRecord> routes;
-  Tape tape(model_.values().first(gradients.size()), gradients);
+  Tape tape(model_.trained_values().first(gradients.size()), gradients);
+  if (model_.lora() != nullptr) tape.adapters = &model_.lora()->by_weight();
   tape.balance_alpha = config_.balance_alpha / static_cast<float>(settings.step_rows);
   Pass pass{.pool = worker.pool,
             .arena = worker.arena,
             .batch = batch,
-            .kv = worker.cache_of(packed.n_blocks()),
+            .kv = worker.student.cache_of(packed.n_blocks()),
             .routes = &routes,
             .tape = gradients.empty() ? nullptr : &tape};
-  const bool with_mtp = settings.mtp_weight > 0;
-  const Tensor hidden = with_mtp ? worker.forward.hidden(pass) : Tensor{};
-  const Tensor logits = with_mtp ? worker.forward.logits(pass, hidden, batch.logits_rows) : worker.forward(pass);
-  const std::vector<TokenLoss> losses = cross_entropy(pass, logits, packed.targets(), packed.coefficients());
-  if (with_mtp) add_mtp_loss(pass, worker.forward, hidden, packed, settings.mtp_weight, share.stats);
+  const StepSettings& step = settings.step;
+  const Forward& forward = worker.student.forward;
+  const bool with_mtp = step.mtp_weight > 0;
+  const Tensor hidden = with_mtp ? forward.hidden(pass) : Tensor{};
+  const Tensor logits = with_mtp ? forward.logits(pass, hidden, batch.logits_rows) : forward(pass);
+  const std::vector<TokenLoss> losses =
+      cross_entropy(pass, logits, packed.targets(), scaled(packed.coefficients(), 1.0f - step.teacher_weight));
+  if (step.teacher_weight > 0) add_teacher_loss(pass, worker, packed, logits, step, share.stats);
+  if (with_mtp) add_mtp_loss(pass, forward, hidden, packed, step.mtp_weight, share.stats);
   if (!gradients.empty()) tape.backward(pass);
 
   count_tokens(losses, packed.coefficients(), share.stats);
@@ -153,10 +190,10 @@ void Trainer::run_pass(Worker& worker, std::span<const Example> examples, std::s
 }
 
 void Trainer::run_shares(std::span<const Example> examples, std::vector<Share>& shares, bool with_gradients,
-                         float mtp_weight) {
+                         const StepSettings& step) {
   std::vector<std::vector<int>> cut = cut_into_shares(examples, config_.n_shares);
   shares.resize(cut.size());
-  PassSettings settings{.step_rows = 0, .mtp_weight = mtp_weight};
+  PassSettings settings{.step_rows = 0, .step = step};
   for (const Example& example : examples) settings.step_rows += example.n_rows();
   pool_.run(static_cast<int>(cut.size()), [&](int i, int thread) {
     Worker& worker = *workers_[static_cast<std::size_t>(thread)];
@@ -210,12 +247,14 @@ void Trainer::move_biases(const StepStats& stats, float speed) {
 
 StepStats Trainer::step(std::span<const Example> examples, const StepSettings& settings) {
   R1_ASSERT(settings.mtp_weight == 0 || model_.config().n_mtp_layers > 0, "the model has what is to be trained");
+  R1_ASSERT(settings.teacher_weight == 0 || config_.teacher != nullptr, "who is asked is there");
   std::vector<Share> shares;
-  run_shares(examples, shares, true, settings.mtp_weight);
+  run_shares(examples, shares, true, settings);
   StepStats stats;
   for (const Share& share : shares) add_stats(share.stats, stats);
   add_gradients(shares);
   stats.gradient_norm = optimizer_.step(pool_, model_, gradients_, settings.learning_rate);
+  model_.merge_adapters(pool_);
   if (settings.balance_speed > 0) move_biases(stats, settings.balance_speed);
   return stats;
 }

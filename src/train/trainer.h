@@ -22,7 +22,8 @@ struct TrainerConfig {
   int n_shares = 8;         // part of what is computed: another number, other rounding
   int rows_at_once = 1024;  // of a share: longer shares take several passes
   OptimizerConfig optimizer;
-  float balance_alpha = 1e-4f;  // of the sequence-wise balance loss
+  float balance_alpha = 1e-4f;     // of the sequence-wise balance loss
+  const Model* teacher = nullptr;  // of logit distillation; must outlive the trainer
 };
 
 // What may change from step to step.
@@ -33,12 +34,16 @@ struct StepSettings {
   float balance_speed = 0;
   // lambda, the weight of multi-token prediction's loss beside the main one (V3 report 2.2); 0: that module is not run.
   float mtp_weight = 0;
+  // The share of the teacher's divergence in the loss, the rest is the examples' own; 0: the teacher is not asked.
+  float teacher_weight = 0;
+  float teacher_temperature = 1;
 };
 
 struct StepStats {
   double loss = 0;                                 // sum of coefficient * -logprob
   double mtp_loss = 0;                             // the same of the token after the next, before it is weighted
   std::int64_t n_mtp_targets = 0, n_mtp_best = 0;  // as n_targets, n_best
+  double divergence = 0;                           // sum of coefficient * KL(teacher || student)
   std::int64_t n_rows = 0, n_targets = 0;
   double sum_logprob = 0, sum_entropy = 0;             // over targets
   std::int64_t n_best = 0;                             // targets with the greatest logit
@@ -73,14 +78,16 @@ class Trainer {
 
   struct PassSettings {
     std::int64_t step_rows = 0;  // of all the step's examples
-    float mtp_weight = 0;
+    StepSettings step;
   };
 
   // Some examples of a share through forward and, where there is room for gradients, backward.
   void run_pass(Worker& worker, std::span<const Example> examples, std::span<float> gradients,
                 const PassSettings& settings, Share& share) const;
+  static void add_teacher_loss(Pass& pass, Worker& worker, const PackedBatch& packed, Tensor logits,
+                               const StepSettings& settings, StepStats& stats);
   void run_shares(std::span<const Example> examples, std::vector<Share>& shares, bool with_gradients,
-                  float mtp_weight = 0);
+                  const StepSettings& settings = {});
   void add_gradients(const std::vector<Share>& shares);
   void move_biases(const StepStats& stats, float speed);
 

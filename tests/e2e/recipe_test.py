@@ -86,6 +86,37 @@ class Recipe(unittest.TestCase):
         self.assertEqual(r1('recipe', 'nano-ci', '--run', self.path('run')).returncode, 0)
         self.assertLess(time.monotonic() - again, 30)  # nothing is trained twice
 
+    def train(self, stage, name, config):
+        with open(self.path(name + '.json'), 'w', encoding='utf-8') as file:
+            json.dump(config, file)
+        done = r1('train', stage, '--config', self.path(name + '.json'), '--run', self.path(name))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return self.path(name, 'checkpoint.r1train')
+
+    def test_adapters_and_their_base_become_one_file_that_runs(self):
+        vocabulary = self.path('vocabulary.json')
+        self.assertEqual(r1('train', 'tokenizer', vocabulary, '--vocab', '400', '--problems', '20').returncode, 0)
+        small = {'tokens_per_step': 200, 'steps': 2, 'tasks': {'decimals': 1}}
+        base = self.train('sft', 'base', {'shape': 'nano-0.15m', 'tokenizer': vocabulary, 'optimizer': 'muon', **small})
+        adapted = self.train('sft', 'adapted', {'from': base, 'lora': {'rank': 4, 'targets': ['attention', 'experts']},
+                                                'learning_rate': 0.1, **small})
+        self.assertLess(os.path.getsize(adapted), os.path.getsize(base) / 2)
+        told = []
+        for name, checkpoint in (('base', base), ('adapted', adapted)):
+            exported = r1('train', 'export', checkpoint, self.path(name + '.gguf'), '--type', 'bf16')
+            self.assertEqual(exported.returncode, 0, exported.stderr)
+            scored = r1('score', self.path(name + '.gguf'), '--ids', '1,2,3,4,5')
+            self.assertEqual(scored.returncode, 0, scored.stderr)
+            told.append(scored.stdout)
+        self.assertNotEqual(told[0], told[1])
+        student = self.train('distill', 'student', {'shape': 'student-llama', 'tokenizer': vocabulary, 'teacher': adapted,
+                                                    **small})
+        self.assertEqual(r1('train', 'export', student, self.path('student.gguf')).returncode, 0)
+        os.remove(base)
+        refused = r1('train', 'export', adapted, self.path('x.gguf'))
+        self.assertEqual(refused.returncode, 1, refused.stderr)
+        self.assertIn('what the adapters are to be added to', refused.stderr)
+
     def test_recipes_and_stages_say_what_is_wrong(self):
         printed = r1('recipe', 'nano', '--print')
         self.assertEqual(json.loads(printed.stdout)['name'], 'nano')
