@@ -8,6 +8,7 @@
 #include "ops/elementwise.h"
 #include "ops/linear.h"
 #include "ops/moe_experts.h"
+#include "ops/recompute.h"
 #include "ops/route.h"
 
 namespace r1 {
@@ -95,7 +96,9 @@ Tensor Forward::residual_stream(Pass& pass) const {
       next = pass.make(x.shape);
       angles = rope_angles(pass, rope_frequencies_, c.rope.magnitude);
     }
-    block(pass, c, weights_.layers[static_cast<std::size_t>(layer)], x, angles, layer, next);
+    recomputable(pass, [&c, &w = weights_.layers[static_cast<std::size_t>(layer)], x, angles, layer, next](Pass& p) {
+      block(p, c, w, x, angles, layer, next);
+    });
     next = pass.make_over(std::exchange(x, next));
   }
   return x;
@@ -130,7 +133,7 @@ Tensor Forward::predict_second(Pass& pass, Tensor hidden, std::span<const int> n
   Tensor joined = concat_columns(pass, embedded, rms_norm(pass, hidden, w.hnorm, c.rms_eps));  // [tokens, 2 * dim]
   Tensor x = linear(pass, joined, w.eh_proj);
   Tensor y = pass.make(x.shape);
-  block(pass, c, w, x, angles, c.n_layers, y);
+  recomputable(pass, [&c, &w, x, angles, y](Pass& p) { block(p, c, w, x, angles, c.n_layers, y); });
   Tensor wanted = gather_rows(pass, y, row_ids);
   return linear(pass, rms_norm(pass, wanted, w.head_norm, c.rms_eps), weights_.head);
 }

@@ -50,6 +50,16 @@ class Tape {
   // DeepSeek-V3's sequence-wise balance loss (report eqs 17-20): its factor alpha; 0: none.
   float balance_alpha = 0;
 
+  // Layers keep nothing but their results, and are computed again on the way back (ops/recompute.h).
+  bool recompute = false;
+  // For such a layer: the same parameters and settings, records of its own; recorded as usual.
+  Tape part() const {
+    Tape part(parameters_, gradients_);
+    part.adapters = adapters;
+    part.balance_alpha = balance_alpha;
+    return part;
+  }
+
   using Backward = std::function<void(Pass&)>;
   void record(Backward backward) { records_.push_back(std::move(backward)); }
 

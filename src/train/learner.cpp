@@ -56,7 +56,8 @@ TrainerConfig trainer_config(const StageConfig& config, int n_workers, const Res
           .rows_at_once = config.rows_at_once,
           .optimizer = config.optimizer,
           .balance_alpha = static_cast<float>(config.balance_alpha),
-          .teacher = teacher == nullptr ? nullptr : &teacher->model.model()};
+          .teacher = teacher == nullptr ? nullptr : &teacher->model.model(),
+          .recompute = config.recompute};
 }
 
 Result<TrainedModel> model_for(const StageConfig& config, const ModelConfig& shape, const SavedModel* saved) {

@@ -133,6 +133,7 @@ void read_optimizer(Keys& keys, StageConfig& c) {
   keys.number("clip_norm", c.optimizer.adamw.clip_norm, 0, 1e6);
   keys.number("shares", c.n_shares, 1, 256);
   keys.number("rows_at_once", c.rows_at_once, 1, 1e6);
+  keys.boolean("recompute", c.recompute);
   keys.number("balance_speed", c.balance_speed, 0, 1);
   keys.number("frozen_balance_share", c.frozen_balance_share, 0, 1);
   keys.number("balance_alpha", c.balance_alpha, 0, 1);

@@ -51,6 +51,7 @@ struct StageConfig {
   Schedule schedule;
   OptimizerConfig optimizer;
   int n_shares = 8, rows_at_once = 1024;
+  bool recompute = false;
   double balance_speed = 1e-3;        // gamma; 0: routers' biases stay
   double frozen_balance_share = 0.1;  // the last share of steps in which they stay
   double balance_alpha = 1e-4;

@@ -150,7 +150,7 @@ TEST_F(StageTest, LogitDistillationResumesToTheSameBits) {
       run(StageKind::kSft, "{" + begin() + R"(, "steps": 2, "tokens_per_step": 200})", folder("teacher")).value());
   const std::string text = fmt::format(
       R"({{"shape": "student-llama", "tokenizer": "{}", "teacher": "{}", "teacher_weight": 0.7, "steps": 7,
-          "tokens_per_step": 400, "learning_rate": 1e-3, "log_every": 1}})",
+          "tokens_per_step": 400, "learning_rate": 1e-3, "log_every": 1, "recompute": true}})",
       vocabulary_path(), checkpoint_path(folder("teacher")));
   expect_same_bits_after_a_stop(StageKind::kDistill, text);
   const std::string metrics = read_file(folder("whole") + "/metrics.jsonl", 1 << 20).value();

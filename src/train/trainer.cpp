@@ -159,6 +159,7 @@ void Trainer::run_pass(Worker& worker, std::span<const Example> examples, std::s
   Tape tape(model_.trained_values().first(gradients.size()), gradients);
   if (model_.lora() != nullptr) tape.adapters = &model_.lora()->by_weight();
   tape.balance_alpha = config_.balance_alpha / static_cast<float>(settings.step_rows);
+  tape.recompute = config_.recompute;
   Pass pass{.pool = worker.pool,
             .arena = worker.arena,
             .batch = batch,

@@ -24,6 +24,8 @@ struct TrainerConfig {
   OptimizerConfig optimizer;
   float balance_alpha = 1e-4f;     // of the sequence-wise balance loss
   const Model* teacher = nullptr;  // of logit distillation; must outlive the trainer
+  // Keep of a layer its result alone and compute it again on the way back: less memory, more time, the same bits.
+  bool recompute = false;
 };
 
 // What may change from step to step.

@@ -126,6 +126,29 @@ TEST(Trainer, WorkersChangeNoBitWithMuon) {
   expect_workers_change_no_bit({.n_shares = 4, .optimizer = {.kind = OptimizerKind::kMuon}});
 }
 
+// Layers that are computed again give the same gradients, and are counted once; with adapters too.
+TEST(Trainer, RecomputingChangesNoBit) {
+  for (const ModelConfig& config : {with_mtp(full_deepseek()), shape("student-qwen2"), shape("student-llama")}) {
+    for (const bool with_lora : {false, true}) {
+      TrainedModel keeps(config, 5), recomputes(config, 5);
+      for (TrainedModel* model : {&keeps, &recomputes}) {
+        if (!with_lora) continue;
+        ASSERT_TRUE(model->add_adapters({.rank = 2, .alpha = 4, .targets = {}}, 1).ok());
+      }
+      Trainer of_keeps(keeps, {.n_shares = 2}), of_recomputes(recomputes, {.n_shares = 2, .recompute = true});
+      for (std::uint64_t step = 0; step < 3; ++step) {
+        const std::vector<Example> examples = random_examples({23, 70, 2, 41}, step);
+        const StepSettings settings{.learning_rate = 1e-2f, .mtp_weight = config.n_mtp_layers > 0 ? 0.3f : 0.0f};
+        const StepStats kept = of_keeps.step(examples, settings), again = of_recomputes.step(examples, settings);
+        EXPECT_EQ(kept.loss, again.loss) << config.name;
+        EXPECT_EQ(kept.expert_load, again.expert_load) << config.name;
+        const std::size_t bytes = of_keeps.gradients().size() * sizeof(float);
+        EXPECT_EQ(std::memcmp(of_keeps.gradients().data(), of_recomputes.gradients().data(), bytes), 0) << config.name;
+      }
+    }
+  }
+}
+
 // Without weight the module is not run: what is left is a model without it, to the last bit.
 TEST(Trainer, MultiTokenPredictionWithoutWeightChangesNoBit) {
   TrainedModel plain(full_deepseek(), 5), with(with_mtp(full_deepseek()), 5);

@@ -110,7 +110,7 @@ class Recipe(unittest.TestCase):
             told.append(scored.stdout)
         self.assertNotEqual(told[0], told[1])
         student = self.train('distill', 'student', {'shape': 'student-llama', 'tokenizer': vocabulary, 'teacher': adapted,
-                                                    **small})
+                                                    'recompute': True, **small})
         self.assertEqual(r1('train', 'export', student, self.path('student.gguf')).returncode, 0)
         os.remove(base)
         refused = r1('train', 'export', adapted, self.path('x.gguf'))
