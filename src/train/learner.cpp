@@ -55,6 +55,8 @@ TrainerConfig trainer_config(const StageConfig& config, int n_workers, const Res
           .n_shares = config.n_shares,
           .rows_at_once = config.rows_at_once,
           .optimizer = config.optimizer,
+          .weights = config.weights,
+          .rounding_seed = config.seed,
           .balance_alpha = static_cast<float>(config.balance_alpha),
           .teacher = teacher == nullptr ? nullptr : &teacher->model.model(),
           .recompute = config.recompute};

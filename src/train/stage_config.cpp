@@ -121,6 +121,17 @@ Status read_grpo(const Json& json, GrpoConfig& g) {
   return keys.finish();
 }
 
+void read_weights(Keys& keys, StageConfig& c) {
+  std::string format = "f32";
+  keys.text("weights", format);
+  if (format == "bf16")
+    c.weights = WeightFormat::kBF16;
+  else if (format == "bf16-nearest")
+    c.weights = WeightFormat::kBF16Nearest;
+  else if (format != "f32")
+    keys.fail(fmt::format("no weights '{}'; there are f32, bf16, bf16-nearest", format));
+}
+
 void read_optimizer(Keys& keys, StageConfig& c) {
   std::string kind = "adamw";
   keys.text("optimizer", kind);
@@ -161,6 +172,7 @@ Status check_lora(const StageConfig& c) {
   if (c.from.empty()) return wrong("lora adapts a model that there is: name 'from'");
   if (c.balance_speed > 0) return wrong("balance_speed must be 0 with lora: routers' biases are the base's");
   if (c.optimizer.kind == OptimizerKind::kMuon) return wrong("optimizer muon is for whole matrices, not for lora's");
+  if (c.weights != WeightFormat::kF32) return wrong("weights other than f32 are of whole models, not of lora's");
   return {};
 }
 
@@ -260,6 +272,7 @@ Result<StageConfig> read_stage_config(StageKind kind, std::string_view json, std
   }
   read_schedule(keys, c);
   read_optimizer(keys, c);
+  read_weights(keys, c);
   read_mix(keys, c);
   if (const Json* grpo = kind == StageKind::kGrpo ? keys.find("grpo") : nullptr) {
     R1_TRY_STATUS(read_grpo(*grpo, c.grpo));

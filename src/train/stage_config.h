@@ -50,6 +50,7 @@ struct StageConfig {
   int tokens_per_step = 8192;  // pretrain, sft: examples are drawn until they have as many
   Schedule schedule;
   OptimizerConfig optimizer;
+  WeightFormat weights = WeightFormat::kF32;
   int n_shares = 8, rows_at_once = 1024;
   bool recompute = false;
   double balance_speed = 1e-3;        // gamma; 0: routers' biases stay

@@ -95,6 +95,13 @@ TEST_F(StageTest, MuonResumesToTheSameBits) {
           R"(, "steps": 8, "tokens_per_step": 600, "learning_rate": 1e-3, "log_every": 1, "optimizer": "muon"})");
 }
 
+TEST_F(StageTest, RoundedWeightsResumeToTheSameBits) {
+  const std::string text =
+      "{" + begin() +
+      R"(, "steps": 8, "tokens_per_step": 600, "learning_rate": 1e-3, "log_every": 1, "weights": "bf16"})";
+  expect_same_bits_after_a_stop(StageKind::kPretrain, text);
+}
+
 TEST_F(StageTest, MultiTokenPredictionResumesToTheSameBits) {
   const std::string text = fmt::format(R"({{"shape": "nano-0.15m+mtp", "tokenizer": "{}", "mtp_weight": 0.3, "steps": 8,
         "tokens_per_step": 600, "learning_rate": 1e-3, "log_every": 1}})",
@@ -263,6 +270,7 @@ TEST(StageConfig, SaysWhatIsWrong) {
   EXPECT_NE(message(StageKind::kSft, from + R"(, "lora": {}, "optimizer": "muon"})").find("muon"), std::string::npos);
   EXPECT_NE(message(StageKind::kDistill, begin + "}").find("'teacher'"), std::string::npos);
   EXPECT_NE(message(StageKind::kSft, begin + R"(, "teacher": "x"})").find("teacher is no key"), std::string::npos);
+  EXPECT_NE(message(StageKind::kSft, begin + R"(, "weights": "fp8"})").find("'fp8'"), std::string::npos);
   EXPECT_NE(message(StageKind::kSft, "{}").find("shape"), std::string::npos);
   EXPECT_NE(message(StageKind::kSft, "[]").find("object"), std::string::npos);
 }

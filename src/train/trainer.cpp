@@ -255,6 +255,7 @@ StepStats Trainer::step(std::span<const Example> examples, const StepSettings& s
   for (const Share& share : shares) add_stats(share.stats, stats);
   add_gradients(shares);
   stats.gradient_norm = optimizer_.step(pool_, model_, gradients_, settings.learning_rate);
+  round_weights(pool_, model_, config_.weights, config_.rounding_seed, optimizer_.n_steps());
   model_.merge_adapters(pool_);
   if (settings.balance_speed > 0) move_biases(stats, settings.balance_speed);
   return stats;

@@ -14,6 +14,7 @@
 #include "train/example.h"
 #include "train/optimizer.h"
 #include "train/trained_model.h"
+#include "train/weight_rounding.h"
 
 namespace r1 {
 
@@ -22,6 +23,8 @@ struct TrainerConfig {
   int n_shares = 8;         // part of what is computed: another number, other rounding
   int rows_at_once = 1024;  // of a share: longer shares take several passes
   OptimizerConfig optimizer;
+  WeightFormat weights = WeightFormat::kF32;  // of the model's matrices, from the first step's end on
+  std::uint64_t rounding_seed = 0;
   float balance_alpha = 1e-4f;     // of the sequence-wise balance loss
   const Model* teacher = nullptr;  // of logit distillation; must outlive the trainer
   // Keep of a layer its result alone and compute it again on the way back: less memory, more time, the same bits.

@@ -97,7 +97,7 @@ class Recipe(unittest.TestCase):
         vocabulary = self.path('vocabulary.json')
         self.assertEqual(r1('train', 'tokenizer', vocabulary, '--vocab', '400', '--problems', '20').returncode, 0)
         small = {'tokens_per_step': 200, 'steps': 2, 'tasks': {'decimals': 1}}
-        base = self.train('sft', 'base', {'shape': 'nano-0.15m', 'tokenizer': vocabulary, 'optimizer': 'muon', **small})
+        base = self.train('sft', 'base', {'shape': 'nano-0.15m', 'tokenizer': vocabulary, 'optimizer': 'muon', 'weights': 'bf16', **small})
         adapted = self.train('sft', 'adapted', {'from': base, 'lora': {'rank': 4, 'targets': ['attention', 'experts']},
                                                 'learning_rate': 0.1, **small})
         self.assertLess(os.path.getsize(adapted), os.path.getsize(base) / 2)
