@@ -142,7 +142,7 @@ TEST_F(SpeculativeDecoding, AModelWithoutTheModuleIsRefused) {
 TEST_F(SpeculativeDecoding, AModelThatHasLearntToCountGuessesAhead) {
   constexpr int kNumbers = 32;
   TrainedModel model(trained_shape("nano-0.15m+mtp", kNumbers).value(), 5);
-  Trainer trainer(model, {.n_workers = 2, .adamw = {.weight_decay = 0}});
+  Trainer trainer(model, {.n_workers = 2, .optimizer = {.adamw = {.weight_decay = 0}}});
   std::vector<Example> examples(8);
   for (std::size_t i = 0; i < examples.size(); ++i) {
     for (int t = 0; t < 24; ++t) examples[i].tokens.push_back((static_cast<int>(i) * 4 + t) % kNumbers);

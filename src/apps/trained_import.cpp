@@ -43,8 +43,8 @@ Status copy_tensors(const GgufFile& file, const std::string& path, TrainedModel&
     ++n_copied;
   }
   if (n_copied < stored.size()) {
-    return mismatch(path, fmt::format("it has {} tensors, {} of them in shape {}", stored.size(), n_copied,
-                                      model.config().name));
+    return mismatch(
+        path, fmt::format("it has {} tensors, {} of them in shape {}", stored.size(), n_copied, model.config().name));
   }
   return {};
 }
