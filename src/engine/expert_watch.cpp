@@ -34,7 +34,7 @@ bool ExpertWatch::begin_pass() {
 }
 
 void ExpertWatch::routed(int layer, std::span<const std::int32_t> expert_ids) {
-  if (layer != sampled_layer_) return;
+  if (layer != sampled_layer_ || expert_ids.empty()) return;  // none of the pass's rows may go on to this layer
   const auto n_activated = static_cast<std::size_t>(n_activated_);
   const std::size_t row = rng_.below(expert_ids.size() / n_activated);
   for (const std::int32_t id : expert_ids.subspan(row * n_activated, n_activated)) {

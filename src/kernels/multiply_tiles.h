@@ -193,6 +193,7 @@ inline constexpr int kNearBytes = 192 << 10, kNearTokens = 96;
 // weights are read as they lie and a panel's results are still near when the next columns add to them.
 template <typename Format>
 void multiply_many_tokens(const MatmulArgs& args) {
+  if (args.n_tokens == 0) return;  // of rows that go no further the last layers have none
   Panel panel;
   const int n_chunks = (args.n_tokens + kNearTokens - 1) / kNearTokens;
   const int n_tokens = ((args.n_tokens + n_chunks - 1) / n_chunks + kTileTokens - 1) / kTileTokens * kTileTokens;
