@@ -68,14 +68,14 @@ constexpr std::string_view kNanoCi = R"({"name": "nano-ci", "stages": [
     "schedule": "wsd", "learning_rate": 5e-3, "last_learning_rate": 1e-3, "warmup_steps": 30, "beta2": 0.98,
     "weight_decay": 0.02, "tasks": {"decimals": 1}}},
   {"name": "cold-start-scores", "stage": "eval", "config": {
-    "from": "@cold-start", "problems": 50, "samples": 4, "max_tokens": 64, "tasks": ["decimals"]}},
+    "from": "@cold-start", "problems": 50, "samples": 4, "max_tokens": 80, "tasks": ["decimals"]}},
   {"name": "rl", "stage": "grpo", "config": {
     "from": "@cold-start", "seed": 2, "steps": 50, "learning_rate": 3e-4, "log_every": 1, "tasks": {"decimals": 1},
-    "grpo": {"prompts": 32, "samples": 16, "max_tokens": 64}}},
+    "grpo": {"prompts": 32, "samples": 16, "max_tokens": 80, "format_weight": 0.3}}},
   {"name": "rl-scores", "stage": "eval", "config": {
-    "from": "@rl", "problems": 50, "samples": 4, "max_tokens": 64, "tasks": ["decimals"]}},
+    "from": "@rl", "problems": 50, "samples": 4, "max_tokens": 80, "tasks": ["decimals"]}},
   {"name": "rejection", "stage": "reject", "config": {
-    "from": "@rl", "seed": 3, "steps": 2, "tasks": {"decimals": 1}, "reject": {"prompts": 64, "max_tokens": 64}}},
+    "from": "@rl", "seed": 3, "steps": 2, "tasks": {"decimals": 1}, "reject": {"prompts": 64, "max_tokens": 80}}},
   {"name": "student", "stage": "distill", "config": {
     "shape": "student-llama", "tokenizer": "@vocabulary", "traces": "@rejection", "steps": 20, "tokens_per_step": 1024}},
   {"name": "model", "stage": "export", "config": {"from": "@rl", "type": "q8_0"}}
