@@ -46,7 +46,9 @@ TEST_P(ConfigLimits, SizesThatAreNoneAreErrors) {
       changed[key] = value;
       const auto loaded = load(changed);
       EXPECT_FALSE(loaded.ok()) << key << ": " << value;
-      if (!loaded.ok()) EXPECT_EQ(loaded.error().message.find('\n'), std::string::npos) << loaded.error().message;
+      if (!loaded.ok()) {
+        EXPECT_EQ(loaded.error().message.find('\n'), std::string::npos) << loaded.error().message;
+      }
     }
   }
 }

@@ -9,27 +9,10 @@
 #include "base/rng.h"
 #include "base/temp_folder_for_tests.h"
 #include "engine/model_engine.h"
+#include "tests/collected_answer.h"
 
 namespace r1 {
 namespace {
-
-struct Answer {
-  std::vector<int> ids;
-  std::vector<float> logprobs;
-  bool operator==(const Answer&) const = default;
-};
-
-Answer collect(TokenStream stream) {
-  Answer answer;
-  while (true) {
-    const StreamEvent event = stream.next();
-    if (event.token) {
-      answer.ids.push_back(event.token->id);
-      answer.logprobs.push_back(event.token->logprob);
-    }
-    if (event.finish) return answer;
-  }
-}
 
 // Heads of 64 numbers (GQA), latent rows of 32 (MLA).
 class EightBitCache : public testing::TestWithParam<const char*> {
@@ -83,7 +66,7 @@ TEST_P(EightBitCache, StaysNearTheCacheInFloats) {
     first.sampling.temperature = 0;
     first.max_tokens = 1;
     first.sampling.n_top_logprobs = 1;
-    const Answer exact = collect(*floats->submit(first)), rounded = collect(*bytes->submit(first));
+    const CollectedAnswer exact = collect(*floats->submit(first)), rounded = collect(*bytes->submit(first));
     ASSERT_EQ(exact.logprobs.size(), 1u);
     ASSERT_EQ(rounded.logprobs.size(), 1u);
     largest = std::max(largest, std::fabs(exact.logprobs[0] - rounded.logprobs[0]));

@@ -15,26 +15,10 @@
 #include "base/json.h"
 #include "base/rng.h"
 #include "base/temp_folder_for_tests.h"
+#include "tests/collected_answer.h"
 
 namespace r1 {
 namespace {
-
-struct Outcome {
-  std::vector<int> ids;
-  Finish finish;
-};
-
-Outcome collect(TokenStream stream) {
-  Outcome outcome;
-  while (true) {
-    StreamEvent event = stream.next();
-    if (event.token) outcome.ids.push_back(event.token->id);
-    if (event.finish) {
-      outcome.finish = *event.finish;
-      return outcome;
-    }
-  }
-}
 
 // The engine's books once nothing runs any more: a finish reaches its consumer a moment before they are closed.
 EngineStats settled(const ModelEngine& engine) {
@@ -144,13 +128,13 @@ TEST_P(ModelEngineTest, AFilterHoldsItsAnswerAndNoOther) {
   const auto filter = std::static_pointer_cast<Alternating>(ended.filter);
   TokenStream first = *engine->submit(std::move(ended));
   TokenStream other = *engine->submit(request(2));
-  const Outcome outcome = collect(std::move(first));
+  const CollectedAnswer outcome = collect(std::move(first));
   EXPECT_EQ(collect(std::move(other)).ids, alone);
   EXPECT_EQ(outcome.finish.reason, FinishReason::kStop);
   EXPECT_EQ(outcome.ids.size(), 12u);
   EXPECT_EQ(outcome.ids, filter->taken);
   for (std::size_t i = 0; i < outcome.ids.size(); ++i) EXPECT_EQ(outcome.ids[i] % 2, static_cast<int>(i % 2));
-  const Outcome stranded = collect(*engine->submit(filtered(TokenFilter::Verdict::kStranded)));
+  const CollectedAnswer stranded = collect(*engine->submit(filtered(TokenFilter::Verdict::kStranded)));
   EXPECT_EQ(stranded.ids, outcome.ids) << "the same seed, the same answer";
   EXPECT_EQ(stranded.finish.reason, FinishReason::kError);
 }
@@ -159,9 +143,9 @@ TEST_P(ModelEngineTest, GreedyTextIsTheGoldenOne) {
   const auto tokens = golden_["tokens"].get<std::vector<int>>();
   const auto expected = golden_["greedy"].get<std::vector<int>>();
   const auto n_prompt = static_cast<std::ptrdiff_t>(golden_["greedy_prompt_len"].get<int>());
-  const Outcome outcome = collect(*engine()->submit({.prompt = {tokens.begin(), tokens.begin() + n_prompt},
-                                                     .sampling = {.temperature = 0},
-                                                     .max_tokens = static_cast<int>(expected.size())}));
+  const CollectedAnswer outcome = collect(*engine()->submit({.prompt = {tokens.begin(), tokens.begin() + n_prompt},
+                                                             .sampling = {.temperature = 0},
+                                                             .max_tokens = static_cast<int>(expected.size())}));
   EXPECT_EQ(outcome.ids, expected);
   EXPECT_EQ(outcome.finish.reason, FinishReason::kLength);
   EXPECT_EQ(outcome.finish.usage.prompt_tokens, n_prompt);
@@ -218,8 +202,8 @@ TEST_P(ModelEngineTest, APromptsScoresDependOnItAlone) {
 TEST_P(ModelEngineTest, APrefixFoundInTheCacheChangesNothingButTheUsage) {
   auto warm = engine();
   GenerateRequest first{.prompt = prompt(140, 9), .sampling = {.temperature = 0}, .max_tokens = 8};
-  const Outcome cold = collect(*warm->submit(first));
-  const Outcome hit = collect(*warm->submit(first));
+  const CollectedAnswer cold = collect(*warm->submit(first));
+  const CollectedAnswer hit = collect(*warm->submit(first));
   EXPECT_EQ(cold.finish.usage.cached_tokens, 0);
   EXPECT_EQ(hit.finish.usage.cached_tokens, 128);
   EXPECT_EQ(hit.ids, cold.ids);
@@ -263,8 +247,8 @@ TEST_P(ModelEngineTest, PrefixesOnDiskSurviveARestartAndChangeNothing) {
   const ModelEngineOptions options{.context_length = 1024, .prefix_folder = folder, .prefix_bytes = 64 << 20};
   GenerateRequest request{.prompt = prompt(500, 9), .sampling = {.temperature = 0}, .max_tokens = 8};
   request.account = 5;
-  const Outcome cold = collect(*engine(options)->submit(request));
-  const Outcome warm = collect(*engine(options)->submit(request));
+  const CollectedAnswer cold = collect(*engine(options)->submit(request));
+  const CollectedAnswer warm = collect(*engine(options)->submit(request));
   EXPECT_EQ(cold.finish.usage.cached_tokens, 0);
   EXPECT_EQ(warm.finish.usage.cached_tokens, 448);
   EXPECT_EQ(warm.ids, cold.ids);
@@ -276,7 +260,7 @@ TEST_P(ModelEngineTest, PrefixesOnDiskSurviveARestartAndChangeNothing) {
     file.seekp(-1, std::ios::end);
     file.put('!');
   }
-  const Outcome broken = collect(*engine(options)->submit(request));
+  const CollectedAnswer broken = collect(*engine(options)->submit(request));
   EXPECT_EQ(broken.finish.usage.cached_tokens, 0);
   EXPECT_EQ(broken.ids, cold.ids);
   std::filesystem::remove_all(folder);
@@ -289,11 +273,11 @@ TEST_P(ModelEngineTest, PrefixesPushedOutOfMemoryComeBackFromDisk) {
   const auto running = engine({.context_length = 256, .prefix_folder = folder, .prefix_bytes = 64 << 20});
   const GenerateRequest first{.prompt = prompt(250, 1), .sampling = {.temperature = 0}, .max_tokens = 4};
   const GenerateRequest second{.prompt = prompt(250, 2), .sampling = {.temperature = 0}, .max_tokens = 4};
-  const Outcome cold = collect(*running->submit(first));
+  const CollectedAnswer cold = collect(*running->submit(first));
   const auto n_files = [&] { return std::distance(std::filesystem::directory_iterator(folder), {}); };
   while (n_files() < 3) std::this_thread::yield();
   collect(*running->submit(second));
-  const Outcome warm = collect(*running->submit(first));
+  const CollectedAnswer warm = collect(*running->submit(first));
   EXPECT_EQ(warm.finish.usage.cached_tokens, 192);
   EXPECT_EQ(warm.ids, cold.ids);
   EXPECT_EQ(settled(*running).kv_blocks_free, 4);
@@ -303,17 +287,17 @@ TEST_P(ModelEngineTest, PrefixesPushedOutOfMemoryComeBackFromDisk) {
 TEST_P(ModelEngineTest, EndTokenStops) {
   auto running = engine();
   GenerateRequest request{.prompt = prompt(10, 1), .sampling = {.temperature = 0}, .max_tokens = 20};
-  const Outcome whole = collect(*running->submit(request));
+  const CollectedAnswer whole = collect(*running->submit(request));
   request.end_ids = {whole.ids[6]};
   const auto first = std::find(whole.ids.begin(), whole.ids.end(), whole.ids[6]);
-  const Outcome ended = collect(*running->submit(request));
+  const CollectedAnswer ended = collect(*running->submit(request));
   EXPECT_EQ(ended.ids, std::vector<int>(whole.ids.begin(), first + 1));
   EXPECT_EQ(ended.finish.reason, FinishReason::kStop);
 }
 
 TEST_P(ModelEngineTest, AFullContextEndsWithLength) {
   auto running = engine({.context_length = 64});
-  const Outcome outcome = collect(*running->submit({.prompt = prompt(60, 1), .sampling = {.temperature = 0}}));
+  const CollectedAnswer outcome = collect(*running->submit({.prompt = prompt(60, 1), .sampling = {.temperature = 0}}));
   EXPECT_EQ(outcome.ids.size(), 4u);
   EXPECT_EQ(outcome.finish.reason, FinishReason::kLength);
 }
@@ -352,7 +336,8 @@ TEST_P(ModelEngineTest, AFullQueueRefusesAndRecovers) {
 TEST_P(ModelEngineTest, ASlowConsumerDelaysOnlyItself) {
   auto running = engine({.context_length = 1200});
   TokenStream slow = *running->submit({.prompt = {1}, .sampling = {.temperature = 0}, .max_tokens = 1000});
-  const Outcome quick = collect(*running->submit({.prompt = {2}, .sampling = {.temperature = 0}, .max_tokens = 600}));
+  const CollectedAnswer quick =
+      collect(*running->submit({.prompt = {2}, .sampling = {.temperature = 0}, .max_tokens = 600}));
   EXPECT_EQ(quick.ids.size(), 600u);
   EXPECT_EQ(collect(std::move(slow)).ids.size(), 1000u);
 }
@@ -372,7 +357,7 @@ TEST_P(ModelEngineTest, CancelledAndAbandonedGenerationsLeaveNothingBehind) {
         TokenStream abandoned = std::move(streams[i]);
     }
     for (std::size_t i = 0; i < streams.size(); i += 4) {
-      const Outcome outcome = collect(std::move(streams[i]));
+      const CollectedAnswer outcome = collect(std::move(streams[i]));
       EXPECT_TRUE(outcome.finish.reason == FinishReason::kCancelled || outcome.finish.reason == FinishReason::kLength);
     }
     for (std::size_t i = 1; i < streams.size(); i += 2) {
@@ -421,7 +406,7 @@ TEST_P(ModelEngineTest, LogitsThatAreNoNumbersAreAnErrorNotAnAnswer) {
   const float* whole = std::exchange(model_.weights.norm, broken.data());
   auto engine = this->engine();
   for (int i = 0; i < 2; ++i) {
-    const Outcome outcome = collect(*engine->submit(request(1)));
+    const CollectedAnswer outcome = collect(*engine->submit(request(1)));
     EXPECT_EQ(outcome.finish.reason, FinishReason::kError);
     EXPECT_NE(outcome.finish.error.message.find("not finite"), std::string::npos) << outcome.finish.error.message;
     EXPECT_TRUE(outcome.ids.empty());
@@ -444,7 +429,7 @@ TEST_P(ModelEngineTest, AModelWhoseFileIsCutShortAnswersWithErrors) {
   const auto engine = ModelEngine::start(model, {.kv_dtype = Dtype::kF32}).value();
   EXPECT_EQ(collect(*engine->submit(request(1))).finish.reason, FinishReason::kLength);
   std::filesystem::resize_file(weights, 0);
-  const Outcome cut = collect(*engine->submit(request(2)));
+  const CollectedAnswer cut = collect(*engine->submit(request(2)));
   EXPECT_EQ(cut.finish.reason, FinishReason::kError);
   EXPECT_EQ(cut.finish.error.code, ErrorCode::kIo);
   EXPECT_EQ(cut.finish.error.message.find(folder.path()), std::string::npos);
@@ -475,7 +460,7 @@ TEST_P(ModelEngineTest, SaysOnceWhatItHasComputedWhetherSomebodyReadsOrNot) {
                               over.push_back(usage);
                             }});
   };
-  const Outcome read = collect(submit(5));
+  const CollectedAnswer read = collect(submit(5));
   settled(*engine);
   { const TokenStream given_up = submit(200); }
   settled(*engine);
@@ -513,7 +498,7 @@ TEST_P(ModelEngineTest, AnEngineThatEndsEndsItsGenerations) {
   auto running = engine();
   TokenStream stream = *running->submit({.prompt = {1}, .sampling = {.temperature = 0}});
   running.reset();
-  const Outcome outcome = collect(std::move(stream));
+  const CollectedAnswer outcome = collect(std::move(stream));
   EXPECT_TRUE(outcome.finish.reason == FinishReason::kCancelled || outcome.finish.reason == FinishReason::kLength);
 }
 

@@ -18,7 +18,7 @@ namespace {
 
 constexpr float kTolerance = 1e-4f;
 
-std::string tiny(const std::string& name) { return R1_SOURCE_DIR "/tests/data/tiny/" + name; }
+std::string tiny_folder(const std::string& name) { return R1_SOURCE_DIR "/tests/data/tiny/" + name; }
 
 using WantedRows = FunctionRef<std::optional<std::span<const int>>()>;
 
@@ -100,10 +100,10 @@ float largest_difference(const std::vector<std::vector<float>>& a, const std::ve
 class ModelGolden : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
-    auto model = load_model(tiny(GetParam()));
+    auto model = load_model(tiny_folder(GetParam()));
     ASSERT_TRUE(model.ok()) << model.error().message;
     model_ = std::move(model).value();
-    auto golden = read_json_file(tiny(GetParam()) + "/golden.json");
+    auto golden = read_json_file(tiny_folder(GetParam()) + "/golden.json");
     ASSERT_TRUE(golden.ok()) << golden.error().message;
     golden_ = std::move(golden).value();
     tokens_ = golden_["tokens"].get<std::vector<int>>();
@@ -201,7 +201,9 @@ TEST_P(ModelGolden, AForwardThatIsWantedNoMoreEndsAndLeavesNoTrace) {
     const auto given_up = runner.run(tokens_, MlaKernel::kExpanded, nullptr, &wanted_rows);
     EXPECT_EQ(given_up.empty(), n_layers < model_.config.n_layers);
     EXPECT_EQ(n_asked, std::min(n_layers + 1, model_.config.n_layers)) << "once before each layer";
-    if (given_up.empty()) EXPECT_EQ(first_difference(whole, runner.run(tokens_, MlaKernel::kExpanded)), "");
+    if (given_up.empty()) {
+      EXPECT_EQ(first_difference(whole, runner.run(tokens_, MlaKernel::kExpanded)), "");
+    }
   }
 }
 

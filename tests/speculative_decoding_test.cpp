@@ -8,37 +8,15 @@
 
 #include "base/rng.h"
 #include "engine/model_engine.h"
+#include "tests/collected_answer.h"
 #include "train/shapes.h"
 #include "train/trainer.h"
 
 namespace r1 {
 namespace {
 
-struct Outcome {
-  std::vector<int> ids;
-  std::vector<float> logprobs;
-  FinishReason reason = FinishReason::kStop;
-
-  bool operator==(const Outcome&) const = default;
-};
-
-Outcome collect(TokenStream stream) {
-  Outcome outcome;
-  while (true) {
-    const StreamEvent event = stream.next();
-    if (event.token) {
-      outcome.ids.push_back(event.token->id);
-      outcome.logprobs.push_back(event.token->logprob);
-    }
-    if (event.finish) {
-      outcome.reason = event.finish->reason;
-      return outcome;
-    }
-  }
-}
-
 // Lets even and odd ids come in turn, and says when they must end.
-class Alternating final : public TokenFilter {
+class EvenAndOddIds final : public TokenFilter {
  public:
   Verdict mask(std::span<float> scores) override {
     if (n_taken_ == 25) return Verdict::kEnded;
@@ -77,7 +55,7 @@ class SpeculativeDecoding : public testing::Test {
         .sampling = {.temperature = i % 3 == 0 ? 0.0f : 0.7f, .top_p = 0.9f, .seed = i, .n_top_logprobs = 0},
         .max_tokens = 1 + static_cast<int>(i * 37 % 150)};
     if (i % 4 == 1) request.end_ids = {7, 11};
-    if (i % 4 == 2) request.filter = std::make_shared<Alternating>();
+    if (i % 4 == 2) request.filter = std::make_shared<EvenAndOddIds>();
     if (i % 4 == 3) {
       request.thought = ThoughtLimit{
           .max_tokens = static_cast<int>(i % 20), .begins_inside = true, .closing = {7, 8, 9}, .is_inside = [](int id) {
@@ -89,10 +67,10 @@ class SpeculativeDecoding : public testing::Test {
     return request;
   }
 
-  std::vector<Outcome> all_at_once(ModelEngine& engine, std::uint64_t n) const {
+  std::vector<CollectedAnswer> all_at_once(ModelEngine& engine, std::uint64_t n) const {
     std::vector<TokenStream> streams;
     for (std::uint64_t i = 0; i < n; ++i) streams.push_back(*engine.submit(request(i)));
-    std::vector<Outcome> outcomes;
+    std::vector<CollectedAnswer> outcomes;
     for (TokenStream& stream : streams) outcomes.push_back(collect(std::move(stream)));
     return outcomes;
   }
@@ -123,7 +101,7 @@ TEST_F(SpeculativeDecoding, AnswersAreThoseWithoutDraftsToTheLastBit) {
 TEST_F(SpeculativeDecoding, ASlowReaderLosesNothing) {
   GenerateRequest request = this->request(0);
   request.max_tokens = 600;
-  const Outcome plain = collect(*engine(model_, false)->submit(request));
+  const CollectedAnswer plain = collect(*engine(model_, false)->submit(request));
   const auto drafting = engine(model_, true);
   TokenStream slow = *drafting->submit(request);
   GenerateRequest quick = this->request(3);
@@ -150,7 +128,7 @@ TEST_F(SpeculativeDecoding, AModelThatHasLearntToCountGuessesAhead) {
   }
   for (int step = 0; step < 80; ++step) trainer.step(examples, {.learning_rate = 3e-3f, .mtp_weight = 0.3f});
   const GenerateRequest request{.prompt = {3, 4, 5}, .sampling = {.temperature = 0}, .max_tokens = 60};
-  const Outcome plain = collect(*engine(model.model(), false)->submit(request));
+  const CollectedAnswer plain = collect(*engine(model.model(), false)->submit(request));
   const auto drafting = engine(model.model(), true);
   EXPECT_TRUE(collect(*drafting->submit(request)) == plain);
   const EngineStats stats = drafting->stats();

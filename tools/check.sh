@@ -28,7 +28,7 @@ for path in sys.argv[1:]: ast.parse(open(path, encoding="utf-8").read(), path)' 
   return $bad
 }
 
-# clang-tidy reads how each file is compiled from the release build's folder; nothing needs to have been compiled there. All files
+# clang-tidy reads how each file is compiled from the folder of the preset dev; nothing needs to have been compiled there. All files
 # take it ten minutes of processor time; TIDY_SINCE=REVISION looks only at those that changed since then.
 code_is_tidy() {
   local files=()
@@ -36,7 +36,7 @@ code_is_tidy() {
     mapfile -t files < <(git diff --name-only --diff-filter=d "$TIDY_SINCE" -- 'src/*.cpp')
     [[ ${#files[@]} -gt 0 ]] || { echo "tidy: nothing changed since $TIDY_SINCE"; return 0; }
   fi
-  cmake --preset release >/dev/null && python3 tools/tidy.py "${files[@]}"
+  cmake --preset dev >/dev/null && python3 tools/tidy.py "${files[@]}"
 }
 
 check format cpp_is_formatted

@@ -14,11 +14,19 @@ flags=(-std=c++20 -O2 -ffp-contract=off -Isrc -I. -isystem "$headers" -DFMT_HEAD
   -DSPDLOG_FMT_EXTERNAL "-DR1_SOURCE_DIR=\"$PWD\"")
 read -ra cache <<<"$(command -v ccache || true)"
 
-objects=()
-compile() {  # SOURCE [FLAG...]
+objects=() n_compiling=0
+compile() {  # SOURCE [FLAG...]: as many at a time as there are cores
   local object=$out/${1//\//_}.o
-  "${cache[@]}" $compiler "${flags[@]}" "${@:2}" -c "$1" -o "$object"
   objects+=("$object")
+  if [[ $n_compiling -eq $(nproc) ]]; then
+    wait -n
+    n_compiling=$((n_compiling - 1))
+  fi
+  "${cache[@]}" $compiler "${flags[@]}" "${@:2}" -c "$1" -o "$object" &
+  n_compiling=$((n_compiling + 1))
+}
+finish_compiling() {
+  for (( ; n_compiling > 0; --n_compiling)); do wait -n; done
 }
 for source in src/base/*.cpp src/kernels/*.cpp; do
   case $source in
@@ -32,5 +40,6 @@ for source in src/base/*.cpp src/kernels/*.cpp; do
 done
 compile /usr/src/googletest/googletest/src/gtest-all.cc -I/usr/src/googletest/googletest
 compile /usr/src/googletest/googletest/src/gtest_main.cc -I/usr/src/googletest/googletest
+finish_compiling
 $compiler -static "${objects[@]}" -lpthread -o "$out/kernels_tests"
 qemu-aarch64 "$out/kernels_tests" --gtest_brief=1

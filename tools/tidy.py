@@ -2,7 +2,8 @@
 """tidy.py [FILE...]: clang-tidy over the sources of src/ (or those named), as many at a time as there are cores.
 
 A file that was clean is not looked at again until it, a header of ours that it includes, its compile command, .clang-tidy or
-clang-tidy itself changes; build/tidy/ remembers. Needs build/release/compile_commands.json (tools/build.sh release).
+clang-tidy itself changes; build/tidy/ remembers. Needs build/dev/compile_commands.json (cmake --preset dev), where each source
+is compiled by itself.
 """
 import concurrent.futures
 import functools
@@ -15,7 +16,7 @@ import sys
 import time
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
-BUILD = os.path.join(ROOT, 'build/release')
+BUILD = os.path.join(ROOT, 'build/dev')
 CLEAN = os.path.join(ROOT, 'build/tidy')
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 # Tests: gtest's macros make more noise than their findings are worth. The SIMD sets are compiled with options that only GCC has, and

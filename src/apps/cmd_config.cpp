@@ -41,7 +41,7 @@ void take(CLI::App& command, const CLI::ConfigItem& item) {
   option.run_callback();
 }
 
-void read_file(CLI::App& command, const std::string& path) {
+void read_config_file(CLI::App& command, const std::string& path) {
   try {
     for (const CLI::ConfigItem& item : CLI::ConfigTOML().from_file(path))
       if (item.name != "++" && item.name != "--") take(command, item);  // those mark where a section begins and ends
@@ -61,7 +61,7 @@ void read_also_from_environment_and_file(CLI::App& command) {
     if (option != command.get_help_ptr()) option->envname(environment_name(*option));
   // After the command line and the environment were read, and before what the command does with its options.
   command.parse_complete_callback([&command, path] {
-    if (!path->empty()) read_file(command, *path);
+    if (!path->empty()) read_config_file(command, *path);
   });
 }
 

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "apps/commands.h"
+#include "apps/command_for_tests.h"
 #include "apps/model_summary.h"
 #include "apps/synth.h"
 #include "base/temp_folder_for_tests.h"
@@ -11,19 +11,6 @@
 
 namespace r1 {
 namespace {
-
-struct Outcome {
-  int status = 0;
-  std::string out, err;
-};
-
-Outcome run(std::vector<const char*> arguments) {
-  arguments.insert(arguments.begin(), "r1");
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  const int status = run_command_line(static_cast<int>(arguments.size()), arguments.data());
-  return {status, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
-}
 
 std::string tiny(const std::string& name) { return R1_SOURCE_DIR "/tests/data/tiny/" + name; }
 
@@ -67,15 +54,15 @@ TEST(Inspect, StackedExpertsCountLikeSeparateOnes) {
 
 TEST(Inspect, PrintsATableAndJson) {
   const std::string path = tiny("v3_yarn_f32");
-  const Outcome table = run({"inspect", path.c_str(), "--tensors"});
+  const CommandOutcome table = run_r1({"inspect", path.c_str(), "--tensors"});
   EXPECT_EQ(table.status, 0);
   EXPECT_NE(table.out.find("model.embed_tokens.weight"), std::string::npos);
   EXPECT_NE(table.out.find("16 routed, 4 per token"), std::string::npos);
-  const Outcome json = run({"inspect", path.c_str(), "--json"});
+  const CommandOutcome json = run_r1({"inspect", path.c_str(), "--json"});
   EXPECT_EQ(json.status, 0);
   EXPECT_EQ(json.out.front(), '{');
   EXPECT_NE(json.out.find("\"active_parameters\": 229896"), std::string::npos);
-  EXPECT_EQ(run({"inspect"}).status, 2);
+  EXPECT_EQ(run_r1({"inspect"}).status, 2);
 }
 
 TEST(Inspect, SaysWhetherItRunsAndWhyNot) {
@@ -99,7 +86,7 @@ TEST(Inspect, BrokenFilesGiveOneLineAndStatus1) {
   beyond.header(1, 0).tensor("w", {4}, 0, std::uint64_t{1} << 50).data(100, 0);
   for (const GgufBytes& bytes : {huge, overflow, beyond, GgufBytes()}) {
     const std::string path = folder.write("evil.gguf", bytes.string());
-    const Outcome outcome = run({"inspect", path.c_str()});
+    const CommandOutcome outcome = run_r1({"inspect", path.c_str()});
     EXPECT_EQ(outcome.status, 1);
     EXPECT_EQ(outcome.out, "");
     EXPECT_EQ(outcome.err.substr(0, 4), "r1: ");
@@ -114,7 +101,7 @@ TEST(Inspect, TextFromAFileCannotSteerTheTerminal) {
   bytes.key("tokenizer.chat_template", GgufType::kString).text("\x1b]0;title\x07");
   const TempFolder folder;
   const std::string path = folder.write("m.gguf", bytes.string());
-  const Outcome outcome = run({"inspect", path.c_str()});
+  const CommandOutcome outcome = run_r1({"inspect", path.c_str()});
   EXPECT_EQ(outcome.status, 0);
   EXPECT_EQ(outcome.out.find('\x1b'), std::string::npos);
   EXPECT_EQ(outcome.out.find('\x07'), std::string::npos);

@@ -24,7 +24,7 @@ struct LimitFlags {
   KeyLimits limits;
 };
 
-struct Arguments {
+struct KeysArguments {
   std::string ledger, name, account = "local", credit;
   std::int64_t key_id = 0;
   LimitFlags flags;
@@ -75,7 +75,7 @@ Result<std::int64_t> find_or_create_account(Ledger& ledger, const std::string& n
   return account.id;
 }
 
-Status create(const Arguments& arguments) {
+Status create(const KeysArguments& arguments) {
   R1_TRY(const KeyLimits limits, read_limits(arguments.flags));
   R1_TRY_STATUS(check_name(arguments.name, "the name of a key"));
   std::int64_t credit_nanousd = 0;
@@ -125,7 +125,7 @@ std::string limits_text(const Key& key) {
   return parts.empty() ? "no limits" : fmt::format("{}", fmt::join(parts, ", "));
 }
 
-Status list(const Arguments& arguments) {
+Status list(const KeysArguments& arguments) {
   R1_TRY(const auto ledger, open_existing_ledger(arguments.ledger));
   OrderedJson array = OrderedJson::array();
   std::string table = fmt::format("{:>5}  {:<20}  {:<16}  {:>16}  {}\n", "ID", "NAME", "ACCOUNT", "SPENT", "LIMITS");
@@ -141,14 +141,14 @@ Status list(const Arguments& arguments) {
   return {};
 }
 
-Status revoke(const Arguments& arguments) {
+Status revoke(const KeysArguments& arguments) {
   R1_TRY(const auto ledger, open_existing_ledger(arguments.ledger));
   R1_TRY_STATUS(ledger->revoke_key(arguments.key_id));
   fmt::print(stderr, "key {} is revoked; what it has running is still settled\n", arguments.key_id);
   return {};
 }
 
-Status limit(const Arguments& arguments) {
+Status limit(const KeysArguments& arguments) {
   R1_TRY(const KeyLimits limits, read_limits(arguments.flags));
   R1_TRY(const auto ledger, open_existing_ledger(arguments.ledger));
   return ledger->limit_key(arguments.key_id, limits);
@@ -159,8 +159,8 @@ Status limit(const Arguments& arguments) {
 void add_keys(CLI::App& app, Action& action) {
   auto* keys = app.add_subcommand("keys", "API keys: create, list, revoke, limit");
   keys->require_subcommand(1);
-  const auto arguments = std::make_shared<Arguments>();
-  const auto add = [&](const char* name, const char* what, Status (*run)(const Arguments&)) {
+  const auto arguments = std::make_shared<KeysArguments>();
+  const auto add = [&](const char* name, const char* what, Status (*run)(const KeysArguments&)) {
     auto* command = keys->add_subcommand(name, what);
     add_ledger_option(*command, arguments->ledger);
     command->callback([&action, arguments, run] { action = [arguments, run] { return run(*arguments); }; });

@@ -18,13 +18,13 @@
 namespace r1 {
 namespace {
 
-struct Arguments {
+struct LedgerArguments {
   std::string ledger, account, amount;
   PriceVersion prices;
   bool as_json = false;
 };
 
-Status verify(const Arguments& arguments) {
+Status verify(const LedgerArguments& arguments) {
   R1_TRY(const auto ledger, open_existing_ledger(arguments.ledger));
   R1_TRY(const VerifyReport report, ledger->verify());
   if (arguments.as_json) {
@@ -42,7 +42,7 @@ Status verify(const Arguments& arguments) {
   return {};
 }
 
-Status show(const Arguments& arguments) {
+Status show(const LedgerArguments& arguments) {
   R1_TRY(const auto ledger, open_existing_ledger(arguments.ledger));
   OrderedJson array = OrderedJson::array();
   std::string table = fmt::format("{:<20}  {:<8}  {:>18}  {:>18}\n", "ACCOUNT", "KIND", "BALANCE", "HELD");
@@ -74,7 +74,7 @@ bool is_text_column(std::string_view column) {
   return column == "kind" || column == "model" || column == "request" || column == "detail" || column == "hash";
 }
 
-std::string json_line(const std::vector<std::string>& columns) {
+std::string json_list(const std::vector<std::string>& columns) {
   std::string line;
   for (std::size_t i = 0; i < columns.size(); ++i) {
     const std::string value = is_text_column(kEntryColumns[i]) ? Json(columns[i]).dump() : columns[i];
@@ -83,13 +83,13 @@ std::string json_line(const std::vector<std::string>& columns) {
   return line + "}\n";
 }
 
-Status export_entries(const Arguments& arguments) {
+Status export_entries(const LedgerArguments& arguments) {
   R1_TRY(const auto ledger, open_existing_ledger(arguments.ledger));
   if (!arguments.as_json) fmt::print("{}\n", fmt::join(kEntryColumns, ","));
   R1_TRY([[maybe_unused]] const auto sums, ledger->read([&](const Entry& entry) -> Status {
     const std::vector<std::string> columns = to_columns(entry);
     if (arguments.as_json) {
-      fmt::print("{}", json_line(columns));
+      fmt::print("{}", json_list(columns));
       return {};
     }
     for (std::size_t i = 0; i < columns.size(); ++i) fmt::print("{}{}", i == 0 ? "" : ",", csv_field(columns[i]));
@@ -99,7 +99,7 @@ Status export_entries(const Arguments& arguments) {
   return {};
 }
 
-Status credit(const Arguments& arguments) {
+Status credit(const LedgerArguments& arguments) {
   R1_TRY(const std::int64_t amount, parse_usd(arguments.amount, "DOLLARS"));
   R1_TRY(const auto ledger, open_existing_ledger(arguments.ledger));
   std::int64_t account_id = 0;
@@ -111,7 +111,7 @@ Status credit(const Arguments& arguments) {
                fmt::format("the ledger has no account '{}'; `r1 ledger show` lists them", arguments.account)};
 }
 
-Status set_price(const Arguments& arguments) {
+Status set_price(const LedgerArguments& arguments) {
   R1_TRY(const auto ledger, open_ledger(arguments.ledger));
   return ledger->set_prices(arguments.prices);
 }
@@ -147,8 +147,8 @@ void add_price_options(CLI::App& command, PriceVersion& prices) {
 void add_ledger(CLI::App& app, Action& action) {
   auto* ledger = app.add_subcommand("ledger", "verify, show and export what was metered; pay in; set prices");
   ledger->require_subcommand(1);
-  const auto arguments = std::make_shared<Arguments>();
-  const auto add = [&](const char* name, const char* what, Status (*run)(const Arguments&)) {
+  const auto arguments = std::make_shared<LedgerArguments>();
+  const auto add = [&](const char* name, const char* what, Status (*run)(const LedgerArguments&)) {
     auto* command = ledger->add_subcommand(name, what);
     add_ledger_option(*command, arguments->ledger);
     command->callback([&action, arguments, run] { action = [arguments, run] { return run(*arguments); }; });

@@ -11,8 +11,8 @@
 #include "apps/train_progress.h"
 #include "apps/trained_export.h"
 #include "apps/trained_import.h"
+#include "base/cores.h"
 #include "base/file.h"
-#include "base/thread_pool.h"
 #include "train/recipe.h"
 
 namespace r1 {
@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::int64_t kMaxRecipeBytes = 1 << 20;
 
-struct Options {
+struct RecipeOptions {
   std::string name, folder;
   int n_workers = 0;  // 0: all cores
   bool print = false;
@@ -37,7 +37,7 @@ Status read_model(const std::string& model, const std::string& checkpoint, const
   return import_trained(path, checkpoint, shape);
 }
 
-Status run(const Options& options) {
+Status run(const RecipeOptions& options) {
   R1_TRY(const std::string text, recipe_text(options.name));
   if (options.print) return write_stdout(text);
   if (options.folder.empty()) return Error{ErrorCode::kInvalidInput, "a recipe needs a folder to work in: --run DIR"};
@@ -65,7 +65,7 @@ Status run(const Options& options) {
 }  // namespace
 
 void add_recipe(CLI::App& app, Action& action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RecipeOptions>();
   CLI::App* recipe =
       app.add_subcommand("recipe", "R1's recipe in small: every stage from random weights to a model file");
   recipe->add_option("NAME", options->name, "nano, nano-ci, or a .json file")->required();

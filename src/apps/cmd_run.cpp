@@ -17,7 +17,7 @@
 namespace r1 {
 namespace {
 
-struct Options {
+struct RunOptions {
   EngineFlags engine;
   SamplingFlags sampling;
   std::string model, prompt, system, think = "show";
@@ -67,7 +67,7 @@ class Printer {
   char last_ = 0;
 };
 
-Result<Prompt> make_prompt(const Options& options, const LoadedModel& model, const std::string& text) {
+Result<Prompt> make_prompt(const RunOptions& options, const LoadedModel& model, const std::string& text) {
   if (options.raw) {
     Prompt prompt;
     if (model.tokenizer().adds_bos()) prompt.ids.push_back(model.tokenizer().bos_id());
@@ -98,7 +98,7 @@ void print_json(const Answer& answer, const SamplingParams& sampling, const Engi
   fmt::print("{}\n", line.dump(-1, ' ', false, OrderedJson::error_handler_t::replace));
 }
 
-Status run(const Options& options) {
+Status run(const RunOptions& options) {
   std::string text = options.prompt;
   if (!options.has_prompt || text == "-") {
     R1_TRY(text, read_stdin());
@@ -121,7 +121,7 @@ Status run(const Options& options) {
 }  // namespace
 
 void add_run(CLI::App& app, Action& action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RunOptions>();
   CLI::App* command = app.add_subcommand("run", "one answer to a prompt");
   command->add_option("MODEL", options->model, "a path, or a name in the store")->required();
   CLI::Option* prompt = command->add_option("PROMPT", options->prompt, "without it, or with -, stdin is read");

@@ -35,7 +35,7 @@ namespace {
 constexpr int kTopTokens = 10;
 constexpr std::int64_t kMaxTextBytes = 64 << 20;
 
-struct Options {
+struct ScoreOptions {
   EngineFlags engine;
   std::string model, ids, text, file, logits_path, base_path, weights, mla = "expanded";
   bool has_text = false, is_summary = false, is_exact = false;
@@ -134,7 +134,7 @@ struct Scored {
   bool begins_with_bos = false;  // then every window does
 };
 
-Result<Scored> tokens_to_score(const Options& options, const std::string& path, const Model& model) {
+Result<Scored> tokens_to_score(const ScoreOptions& options, const std::string& path, const Model& model) {
   Scored scored;
   if (!options.has_text) {
     R1_TRY(scored.tokens, parse_token_ids(options.ids, model.config.vocab_size));
@@ -152,7 +152,7 @@ Result<Scored> tokens_to_score(const Options& options, const std::string& path, 
   return scored;
 }
 
-Result<std::size_t> stride_of(const Options& options, int context_length) {
+Result<std::size_t> stride_of(const ScoreOptions& options, int context_length) {
   if (options.stride > context_length) {
     return Error{ErrorCode::kInvalidInput,
                  fmt::format("--stride {}: longer than the context of {}, tokens between the windows would have no row",
@@ -164,7 +164,7 @@ Result<std::size_t> stride_of(const Options& options, int context_length) {
 // Computes one window after another, in chunks; the cache holds one window.
 class WindowForward {
  public:
-  WindowForward(const Model& model, const ModelEngineOptions& engine, const Options& options, std::size_t n_tokens)
+  WindowForward(const Model& model, const ModelEngineOptions& engine, const ScoreOptions& options, std::size_t n_tokens)
       : pool_(engine.n_threads, engine.placement),
         kv_(model.config.kv_layout(engine.kv_dtype), static_cast<int>(n_tokens / KvCache::kBlockTokens) + 1),
         blocks_(n_tokens / KvCache::kBlockTokens + 1),
@@ -206,7 +206,7 @@ class WindowForward {
   std::size_t chunk_;
 };
 
-Status recode(const Options& options, Model& model) {
+Status recode(const ScoreOptions& options, Model& model) {
   if (!options.weights.empty()) {
     const auto dtype = dtype_from_name(options.weights);
     if (!dtype) return Error{ErrorCode::kInvalidInput, fmt::format("--weights {}: no such format", options.weights)};
@@ -215,7 +215,7 @@ Status recode(const Options& options, Model& model) {
   return options.is_exact ? recode_weights(model, Dtype::kF32) : Status{};
 }
 
-Status score_in_windows(const Options& options, const Model& model, const ModelEngineOptions& engine,
+Status score_in_windows(const ScoreOptions& options, const Model& model, const ModelEngineOptions& engine,
                         const Scored& scored, Output& output) {
   R1_TRY(const std::size_t stride, stride_of(options, engine.context_length));
   const auto context = static_cast<std::size_t>(engine.context_length);
@@ -232,7 +232,7 @@ Status score_in_windows(const Options& options, const Model& model, const ModelE
 }
 
 // Opening the file of --logits empties it.
-Status check_logits_path(const Options& options) {
+Status check_logits_path(const ScoreOptions& options) {
   std::error_code failed;  // of files that aren't there: not the same one
   if (options.base_path.empty() || !std::filesystem::equivalent(options.logits_path, options.base_path, failed)) {
     return {};
@@ -241,10 +241,10 @@ Status check_logits_path(const Options& options) {
                fmt::format("--logits {} would overwrite the file of --base", options.logits_path)};
 }
 
-Status score(const Options& options) {
+Status score(const ScoreOptions& options) {
   R1_TRY_STATUS(check_logits_path(options));
   R1_TRY(const std::string path, resolve_model(options.model));
-  R1_TRY(Model model, load_model(path));
+  R1_TRY(Model model, load_model(path, options.engine));
   R1_TRY(const Scored scored, tokens_to_score(options, path, model));
   R1_TRY(const ModelEngineOptions engine, engine_options(options.engine, model));  // the cache is that of the file
   R1_TRY_STATUS(recode(options, model));
@@ -260,7 +260,7 @@ Status score(const Options& options) {
 }  // namespace
 
 void add_score(CLI::App& app, Action& action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ScoreOptions>();
   CLI::App* command = app.add_subcommand(
       "score",
       "teacher-forced log-probabilities, one JSON line per token: its id, its logprob after "

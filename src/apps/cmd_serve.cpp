@@ -27,7 +27,7 @@
 namespace r1 {
 namespace {
 
-struct Options {
+struct ServeOptions {
   std::vector<std::string> models;
   std::string engine = "model", name, log_format = "text", ledger, operator_token_file;
   bool insecure = false, require_keys = false;
@@ -39,7 +39,7 @@ struct Options {
 };
 
 // To whoever started the server; where logs are for programs, as one of their lines.
-void say(const Options& options, std::string_view what, const std::string& whom) {
+void say(const ServeOptions& options, std::string_view what, const std::string& whom) {
   if (options.log_format == "json")
     log_info(what, {{"what", std::string_view(whom)}});
   else
@@ -54,7 +54,7 @@ struct Offers {
   RosterOptions options;
 };
 
-Result<Offers> offer_script(const Options& options) {
+Result<Offers> offer_script(const ServeOptions& options) {
   if (!options.models.empty()) return Error{ErrorCode::kInvalidInput, "--engine script:FILE is served without a MODEL"};
   R1_TRY(std::shared_ptr<ScriptModel> script, ScriptModel::load(options.engine.substr(kScriptPrefix.size())));
   ServedModel served = script->served();
@@ -69,7 +69,7 @@ Result<Offers> offer_script(const Options& options) {
 }
 
 // The first is loaded now: it is what requests get that name none, and what is wrong with it should be known at once.
-Result<Offers> offer_models_of(const Options& options) {
+Result<Offers> offer_models_of(const ServeOptions& options) {
   if (options.models.empty()) {
     return Error{ErrorCode::kInvalidInput,
                  "which model? `r1 list` shows those in the store; --engine script:FILE needs none"};
@@ -93,7 +93,7 @@ Result<Offers> offer_models_of(const Options& options) {
   return offers;
 }
 
-void announce(const Options& options, const std::string& names, int port) {
+void announce(const ServeOptions& options, const std::string& names, int port) {
   const std::string& host = options.http.host;
   const bool is_ipv6 = host.find(':') != std::string::npos;
   say(options, "serving",
@@ -114,7 +114,7 @@ Result<std::int64_t> count_usable_keys(Ledger& ledger) {
 
 // Null: whoever reaches the server may use it. On this machine that is the default; a ledger must be asked for there,
 // as only one server at a time can serve with it.
-Result<std::unique_ptr<Accounts>> open_accounts(const Options& options) {
+Result<std::unique_ptr<Accounts>> open_accounts(const ServeOptions& options) {
   const bool is_open = options.insecure || is_loopback(options.http.host);
   if (options.insecure && options.require_keys)
     return Error{ErrorCode::kInvalidInput, "--insecure-no-auth and --require-keys contradict each other"};
@@ -152,7 +152,7 @@ Result<std::string> read_operator_token(const std::string& path) {
 }
 
 // On the loading thread.
-Status publish(const Options& options, const HttpServer& server, ApiServer& api) {
+Status publish(const ServeOptions& options, const HttpServer& server, ApiServer& api) {
   const bool is_script = options.engine.starts_with(kScriptPrefix);
   R1_TRY(Offers offers, is_script ? offer_script(options) : offer_models_of(options));
   if (server.stopping()) return {};
@@ -164,7 +164,7 @@ Status publish(const Options& options, const HttpServer& server, ApiServer& api)
 }
 
 // The port is taken first: /ready tells how far the loading is, and a port in use is reported before minutes of it.
-Status serve(const Options& options) {
+Status serve(const ServeOptions& options) {
   if (options.log_format == "json") set_log_format(LogFormat::kJson);
   R1_TRY(std::unique_ptr<Accounts> accounts, open_accounts(options));
   if (!options.engine.starts_with(kScriptPrefix) && options.engine != "model")
@@ -197,7 +197,7 @@ Status serve(const Options& options) {
 }  // namespace
 
 void add_serve(CLI::App& app, Action& action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ServeOptions>();
   options->http.port = 8080;
   options->http.stops_on_signals = true;
   CLI::App* command = app.add_subcommand("serve", "an API server (DeepSeek's and OpenAI's dialects) with a chat page");

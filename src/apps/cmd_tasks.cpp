@@ -15,7 +15,7 @@
 namespace r1 {
 namespace {
 
-struct Options {
+struct TasksOptions {
   std::string task, split = "train", text;
   std::uint64_t index = 0;
   int count = 1;
@@ -49,7 +49,7 @@ Status list_tasks() {
   return write_stdout(table + "CHANCE: that one random legal attempt is right\n");
 }
 
-std::string as_json(const Options& options, std::uint64_t index, const Problem& problem) {
+std::string as_json(const TasksOptions& options, std::uint64_t index, const Problem& problem) {
   OrderedJson json = {{"task", options.task},
                       {"split", options.split},
                       {"index", index},
@@ -61,13 +61,13 @@ std::string as_json(const Options& options, std::uint64_t index, const Problem& 
   return json_line(json);
 }
 
-std::string as_markdown(const Options& options, std::uint64_t index, const Problem& problem) {
+std::string as_markdown(const TasksOptions& options, std::uint64_t index, const Problem& problem) {
   const std::string title = fmt::format("### {} {} {}\n\n{}\n\n", options.task, options.split, index, problem.prompt);
   if (!options.trace) return title + fmt::format("`{}`\n\n", problem.answer);
   return title + fmt::format("```text\n{}\n```\n\n", problem.trace);
 }
 
-Status show(const Options& options) {
+Status show(const TasksOptions& options) {
   R1_TRY(const Task* task, find_task(options.task));
   const Split split = *split_named(options.split);
   for (std::uint64_t index = options.index; index < options.index + static_cast<std::uint64_t>(options.count);
@@ -78,7 +78,7 @@ Status show(const Options& options) {
   return {};
 }
 
-Status grade(const Options& options) {
+Status grade(const TasksOptions& options) {
   R1_TRY(const Task* task, find_task(options.task));
   std::string text = options.text;
   if (!options.has_text) {
@@ -93,7 +93,7 @@ Status grade(const Options& options) {
 }
 
 // What show and grade have in common: which problem.
-void add_problem(CLI::App& command, Options& options) {
+void add_problem(CLI::App& command, TasksOptions& options) {
   command.add_option("TASK", options.task, "a name from `r1 tasks list`")->required();
   command.add_option("--split", options.split, "train (the default), validation or test")
       ->check(CLI::IsMember({"train", "validation", "test"}));
@@ -104,7 +104,7 @@ void add_problem(CLI::App& command, Options& options) {
 }  // namespace
 
 void add_tasks(CLI::App& app, Action& action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TasksOptions>();
   CLI::App* tasks = app.add_subcommand("tasks", "problems with rule rewards: list, show, grade");
   tasks->require_subcommand(1);
   CLI::App* listed = tasks->add_subcommand("list", "names, sizes, and the chance of a random attempt");

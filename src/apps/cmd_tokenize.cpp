@@ -16,12 +16,12 @@
 namespace r1 {
 namespace {
 
-struct Options {
+struct TokenizeOptions {
   std::string model, text, decode_ids;
   bool has_text = false, decodes = false, special = false;
 };
 
-Status decode(const Options& options, const Tokenizer& tokenizer) {
+Status decode(const TokenizeOptions& options, const Tokenizer& tokenizer) {
   std::string text = options.decode_ids;
   if (text == "-") {
     R1_TRY(text, read_stdin());
@@ -30,7 +30,7 @@ Status decode(const Options& options, const Tokenizer& tokenizer) {
   return write_stdout(tokenizer.decode(ids, Tokenizer::ControlTokens::kShow));
 }
 
-Status encode(const Options& options, const Tokenizer& tokenizer) {
+Status encode(const TokenizeOptions& options, const Tokenizer& tokenizer) {
   std::string text = options.text;
   if (!options.has_text) {
     R1_TRY(text, read_stdin());
@@ -39,7 +39,7 @@ Status encode(const Options& options, const Tokenizer& tokenizer) {
   return write_stdout(fmt::format("{{\"ids\":[{}]}}\n", fmt::join(ids, ",")));
 }
 
-Status tokenize(const Options& options) {
+Status tokenize(const TokenizeOptions& options) {
   R1_TRY(const std::string path, resolve_model(options.model));
   R1_TRY(const ModelText model, load_model_text(path));
   return options.decodes ? decode(options, model.tokenizer) : encode(options, model.tokenizer);
@@ -48,7 +48,7 @@ Status tokenize(const Options& options) {
 }  // namespace
 
 void add_tokenize(CLI::App& app, Action& action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TokenizeOptions>();
   CLI::App* command = app.add_subcommand("tokenize", "text to token ids as {\"ids\":[...]}, or back");
   command->add_option("MODEL", options->model, "a GGUF file, a folder with tokenizer.json, or a name in the store")
       ->required();

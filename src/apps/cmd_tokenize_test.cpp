@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "apps/commands.h"
+#include "apps/command_for_tests.h"
 #include "tests/vocabularies.h"
 
 namespace r1 {
@@ -20,21 +20,13 @@ class TokenizeCommand : public testing::Test {
   }
   ~TokenizeCommand() override { std::filesystem::remove_all(folder_); }
 
-  struct Outcome {
-    int status;
-    std::string out, err;
-  };
-  Outcome run(std::vector<const char*> arguments, const std::string& input = "") {
-    arguments.insert(arguments.begin(), {"r1", "tokenize", folder_.c_str()});
+  CommandOutcome run(std::vector<const char*> arguments, const std::string& input = "") {
+    arguments.insert(arguments.begin(), {"tokenize", folder_.c_str()});
     const std::string input_path = folder_ + "/stdin";
     EXPECT_TRUE(write_file_atomically(input_path, input).ok());
     const int saved_stdin = ::dup(0);
     EXPECT_NE(std::freopen(input_path.c_str(), "rb", stdin), nullptr);
-    testing::internal::CaptureStdout();
-    testing::internal::CaptureStderr();
-    Outcome outcome{run_command_line(static_cast<int>(arguments.size()), arguments.data()), "", ""};
-    outcome.out = testing::internal::GetCapturedStdout();
-    outcome.err = testing::internal::GetCapturedStderr();
+    CommandOutcome outcome = run_r1(std::move(arguments));
     ::dup2(saved_stdin, 0);
     ::close(saved_stdin);
     return outcome;
@@ -51,7 +43,7 @@ TEST_F(TokenizeCommand, PrintsIdsOfItsArgumentOrOfStdin) {
 
 TEST_F(TokenizeCommand, DecodesWhatItPrinted) {
   const std::string text = "hello the 中文 <think> \xFF\n";
-  const Outcome ids = run({}, text);
+  const CommandOutcome ids = run({}, text);
   EXPECT_EQ(ids.status, 0);
   EXPECT_EQ(run({"--decode", ids.out.c_str()}).out, text);
   EXPECT_EQ(run({"--decode", "-"}, ids.out).out, text);
@@ -66,7 +58,7 @@ TEST_F(TokenizeCommand, ControlTokensAreParsedOnlyWhenAsked) {
 
 TEST_F(TokenizeCommand, BadIdsAreOneLineAndStatusOne) {
   for (const char* ids : {"x", "1,x", "-1", "99999999999999999999", "1000000", "1.5", "{\"id\":[1]}"}) {
-    const Outcome outcome = run({"--decode", ids});
+    const CommandOutcome outcome = run({"--decode", ids});
     EXPECT_EQ(outcome.status, 1) << ids;
     EXPECT_EQ(outcome.out, "");
     EXPECT_NE(outcome.err.find("is not a token id"), std::string::npos) << outcome.err;
@@ -78,7 +70,7 @@ TEST_F(TokenizeCommand, IdsAndTextTogetherAreWrongUsage) { EXPECT_EQ(run({"--dec
 
 TEST_F(TokenizeCommand, ABrokenFolderIsOneLineAndStatusOne) {
   EXPECT_TRUE(write_file_atomically(folder_ + "/tokenizer.json", "{\"model\": {").ok());
-  const Outcome outcome = run({"x"});
+  const CommandOutcome outcome = run({"x"});
   EXPECT_EQ(outcome.status, 1);
   EXPECT_NE(outcome.err.find("tokenizer.json"), std::string::npos);
 }

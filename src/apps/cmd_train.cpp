@@ -11,8 +11,8 @@
 #include "apps/train_progress.h"
 #include "apps/trained_export.h"
 #include "apps/trained_import.h"
+#include "base/cores.h"
 #include "base/file.h"
-#include "base/thread_pool.h"
 #include "tasks/registry.h"
 #include "train/evaluate.h"
 #include "train/learner.h"
@@ -25,7 +25,7 @@ namespace {
 
 constexpr std::int64_t kMaxConfigBytes = 1 << 20;
 
-struct Options {
+struct TrainOptions {
   std::string config, folder, file, type = "q8_0", page = "report.html", svg_folder, shape;
   int n_workers = 0;  // 0: all cores
   int vocab_size = 1024;
@@ -38,12 +38,12 @@ struct Options {
   int workers() const { return n_workers > 0 ? n_workers : n_usable_cores(); }
 };
 
-Status train_tokenizer(const Options& options) {
+Status train_tokenizer(const TrainOptions& options) {
   R1_TRY(const Vocabulary vocabulary, train_task_vocabulary(options.vocab_size, options.n_problems));
   return write_file_atomically(options.file, vocabulary_json(vocabulary) + "\n");
 }
 
-Status run(StageKind kind, const Options& options) {
+Status run(StageKind kind, const TrainOptions& options) {
   R1_TRY(const std::string text, read_file(options.config, kMaxConfigBytes));
   R1_TRY(const StageConfig config, read_stage_config(kind, text, options.config));
   const InterruptScope interrupt;
@@ -69,7 +69,7 @@ Status print_scores(const std::vector<TaskScore>& scores, bool as_json) {
   return write_stdout(table);
 }
 
-Status evaluate_file(Options options) {
+Status evaluate_file(TrainOptions options) {
   std::vector<const Task*> tasks;
   for (const std::string& name : options.tasks) {
     R1_TRY(const Task* task, find_task(name));
@@ -81,7 +81,7 @@ Status evaluate_file(Options options) {
   return print_scores(scores, options.json);
 }
 
-void add_stage(CLI::App& train, StageKind kind, const char* summary, const std::shared_ptr<Options>& options,
+void add_stage(CLI::App& train, StageKind kind, const char* summary, const std::shared_ptr<TrainOptions>& options,
                Action& action) {
   CLI::App* stage = train.add_subcommand(std::string(to_string(kind)), summary);
   stage->add_option("--config", options->config, "JSON: what the stage begins with and how it goes (docs/recipe.md)")
@@ -94,7 +94,7 @@ void add_stage(CLI::App& train, StageKind kind, const char* summary, const std::
 }  // namespace
 
 void add_train(CLI::App& app, Action& action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TrainOptions>();
   CLI::App* train =
       app.add_subcommand("train", "train a small reasoning model: tokenizer, pretrain, sft, grpo, eval, export");
   train->require_subcommand(1);

@@ -15,7 +15,7 @@
 namespace r1 {
 namespace {
 
-constexpr std::int64_t kMaxTextBytes = 16 << 20;
+constexpr std::int64_t kMaxReplyBytes = 16 << 20;
 constexpr std::int64_t kNewBytesThatCount = 1 << 20;  // an attempt that brought less hasn't helped
 constexpr int kMaxWaitMs = 30'000, kMaxRetryAfterS = 120;
 
@@ -171,9 +171,9 @@ class TextSink : public HttpSink {
   }
 
   Status on_body(std::span<const std::byte> bytes) override {
-    if (std::ssize(text_) + std::ssize(bytes) > kMaxTextBytes) {
+    if (std::ssize(text_) + std::ssize(bytes) > kMaxReplyBytes) {
       return Error{ErrorCode::kInvalidInput, fmt::format("{}: longer than the {} a list of files may have",
-                                                         shown_url(url_), format_bytes(kMaxTextBytes))};
+                                                         shown_url(url_), format_bytes(kMaxReplyBytes))};
     }
     text_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     return {};

@@ -7,12 +7,13 @@
 #include <array>
 #include <cctype>
 #include <charconv>
-#include <chrono>
 #include <cstdlib>
 #include <memory>
 #include <optional>
 
 #include <fmt/format.h>
+
+#include "base/clock.h"
 
 namespace r1 {
 namespace {
@@ -43,7 +44,7 @@ std::string part_of(const Url& url, CURLUPart part) {
   return std::unique_ptr<char, FreeHandle>(text).get();
 }
 
-bool is_loopback(std::string_view host) {
+bool names_this_machine(std::string_view host) {
   return host == "localhost" || host == "[::1]" ||
          (host.starts_with("127.") && host.find_first_not_of("0123456789.") == host.npos);
 }
@@ -85,11 +86,6 @@ void read_header(std::string_view line, HttpHead& head) {
   if (name == "retry-after") head.retry_after_s = integer_or(value, -1);
 }
 
-std::int64_t now_ms() {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-}
-
 Error stalled(const HttpGetRequest& request) {
   return {ErrorCode::kIo, fmt::format("{}: the connection stalled: nothing, or less than 1 kB/s, for {} s",
                                       shown_url(request.url), request.stall_timeout_s)};
@@ -103,7 +99,7 @@ struct Hop {
   std::int64_t header_bytes = 0;
   bool head_given = false;
   std::optional<Error> refused;  // why we ended the transfer
-  std::int64_t received_bytes = 0, received_at_ms = now_ms();
+  std::int64_t received_bytes = 0, received_at_ms = monotonic_ms();
 
   // False: the body isn't wanted.
   bool give_head() {
@@ -142,9 +138,9 @@ int on_tick(void* user, curl_off_t, curl_off_t received_bytes, curl_off_t, curl_
   hop.sink.on_tick();
   if (received_bytes != hop.received_bytes) {
     hop.received_bytes = received_bytes;
-    hop.received_at_ms = now_ms();
+    hop.received_at_ms = monotonic_ms();
   }
-  if (now_ms() - hop.received_at_ms < std::int64_t{1000} * hop.request.stall_timeout_s) return 0;
+  if (monotonic_ms() - hop.received_at_ms < std::int64_t{1000} * hop.request.stall_timeout_s) return 0;
   hop.refused = stalled(hop.request);
   return 1;
 }
@@ -238,7 +234,7 @@ Status check_redirect(const std::string& from, const std::string& to) {
   };
   if (!source || (scheme != "http" && scheme != "https")) return refuse("which is neither http nor https");
   const bool loses_tls = scheme == "http" && part_of(source, CURLUPART_SCHEME) == "https";
-  if (loses_tls && !is_loopback(part_of(target, CURLUPART_HOST))) return refuse("without TLS");
+  if (loses_tls && !names_this_machine(part_of(target, CURLUPART_HOST))) return refuse("without TLS");
   return {};
 }
 

@@ -11,6 +11,7 @@
 
 #include "apps/sampling_defaults.h"
 #include "apps/store.h"
+#include "base/cores.h"
 #include "base/file.h"
 #include "base/json.h"
 
@@ -33,11 +34,21 @@ Result<Dtype> kv_dtype(const std::string& flag, const Model& model) {
   return *dtype;
 }
 
+ThreadPool::Placement placement(const EngineFlags& flags) {
+  if (flags.numa == "spread") return ThreadPool::Placement::kSpread;
+  return flags.pin ? ThreadPool::Placement::kPinned : ThreadPool::Placement::kFree;
+}
+
 }  // namespace
 
 void EngineFlags::add_to(CLI::App& command) {
   command.add_option("-t,--threads", n_threads, "compute threads (default: all cores)")->check(CLI::Range(1, 1024));
   command.add_flag("--pin", pin, "each compute thread stays on a core of its own, a NUMA node's cores after another's");
+  command
+      .add_option("--numa", numa,
+                  "spread: the model's pages lie on all nodes of memory in turn, and so do the threads, pinned")
+      ->check(CLI::IsMember({"off", "spread"}))
+      ->capture_default_str();
   command.add_option("--kv", kv, "numbers of the cache: f32, f16, bf16, q8_0, auto")->capture_default_str();
 }
 
@@ -69,6 +80,11 @@ void EngineFlags::add_prefix_cache_to(CLI::App& command) {
                    "accounts use each other's cached prefixes: they can tell from times what others have sent");
 }
 
+Result<Model> load_model(const std::string& path, const EngineFlags& flags) {
+  if (flags.numa == "spread") R1_TRY_STATUS(interleave_memory());
+  return load_model(path);
+}
+
 Result<ModelEngineOptions> engine_options(const EngineFlags& flags, const Model& model) {
   if (flags.context_length > model.config.context_length) {
     return Error{ErrorCode::kInvalidInput, fmt::format("--context {}: this model was made for {} at most",
@@ -76,7 +92,7 @@ Result<ModelEngineOptions> engine_options(const EngineFlags& flags, const Model&
   }
   ModelEngineOptions options;
   options.n_threads = flags.n_threads > 0 ? flags.n_threads : n_usable_cores();
-  options.placement = flags.pin ? ThreadPool::Placement::kPinned : ThreadPool::Placement::kFree;
+  options.placement = placement(flags);
   options.context_length =
       flags.context_length > 0 ? flags.context_length : std::min(model.config.context_length, kDefaultContext);
   options.max_running = flags.max_running;
@@ -100,7 +116,7 @@ std::string LoadedModel::name_of(const std::string& path_or_name) {
 
 Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const std::string& path_or_name, const EngineFlags& flags) {
   R1_TRY(const std::string path, resolve_model(path_or_name));
-  R1_TRY(Model model, load_model(path));
+  R1_TRY(Model model, load_model(path, flags));
   R1_TRY(ModelText text, load_model_text(path));
   if (text.tokenizer.vocab_size() > model.config.vocab_size) {
     return Error{ErrorCode::kInvalidInput, fmt::format("{}: the tokenizer has {} tokens, the model {}", path,

@@ -21,7 +21,8 @@ namespace r1 {
 struct EngineFlags {
   int n_threads = 0;  // 0: all cores this process may use
   bool pin = false;
-  int context_length = 0;  // 0: the model's own, at most kDefaultContext
+  std::string numa = "off";  // off, spread
+  int context_length = 0;    // 0: the model's own, at most kDefaultContext
   int max_running = 16;
   std::string prefix_cache;  // folder, each model's prefixes in one of its own; empty: in memory alone
   std::uint64_t prefix_cache_bytes = std::uint64_t{16} << 30;  // of each model
@@ -31,7 +32,7 @@ struct EngineFlags {
   std::string draft = "off";      // off, mtp
   std::string kv = "auto";        // f32, f16, bf16, q8_0; auto: f32 for models stored in F32, else f16
 
-  void add_to(CLI::App& command);          // -t, --pin, --kv: all that computing alone needs
+  void add_to(CLI::App& command);          // -t, --pin, --numa, --kv: all that computing alone needs
   void add_context_to(CLI::App& command);  // --context, --draft: where prompts are answered
   void add_parallel_to(CLI::App& command);
   void add_prefix_cache_to(CLI::App& command);
@@ -39,6 +40,9 @@ struct EngineFlags {
 
 // Longer contexts are for those who ask: their cache is large, and few machines reach their end.
 inline constexpr int kDefaultContext = 32768;
+
+// Loads, with the pages of the file where --numa wants them: it has a say only until they are read.
+Result<Model> load_model(const std::string& path, const EngineFlags& flags);
 
 // A cache for several contexts at once, as far as a quarter of the memory that is free now, or of what memory_bytes
 // leaves, allows; one always.

@@ -34,7 +34,7 @@ ServedModel served_by(std::shared_ptr<LoadedModel> loaded, const std::string& na
 
 Result<OfferedModel> offer(const std::string& path_or_name, const OfferOptions& options) {
   R1_TRY(const std::string path, resolve_model(path_or_name));
-  R1_TRY(const Model model, load_model(path));
+  R1_TRY(const Model model, load_model(path, options.flags));
   R1_TRY(const ModelEngineOptions engine, engine_options(options.flags, model));
   EngineFlags flags = options.flags;
   flags.kv_bytes = engine.kv_bytes;  // as much as was counted, however much is free then

@@ -10,19 +10,18 @@
 
 #include "apps/model_text.h"
 #include "base/file.h"
+#include "formats/tensor_names.h"
 #include "model/weights.h"
 #include "text/chat_template.h"
 
 namespace r1 {
 namespace {
 
-constexpr std::int64_t kMaxTemplateBytes = std::int64_t{1} << 20, kMaxConfigBytes = std::int64_t{16} << 20;
+constexpr std::int64_t kMaxTemplateBytes = std::int64_t{1} << 20, kMaxModelConfigBytes = std::int64_t{16} << 20;
 
 bool ends_with(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
-
 // GGUF stacks a layer's experts in one tensor, Hugging Face has one tensor for each.
 bool is_routed_expert(std::string_view name) { return contains(name, "_exps.") || contains(name, ".experts."); }
 
@@ -140,7 +139,7 @@ Status read_config_fields(ModelSummary& summary, const Json& config) {
 }
 
 Status read_config(InspectedModel& model, const std::string& path) {
-  R1_TRY(model.config_text, read_file(path, kMaxConfigBytes));
+  R1_TRY(model.config_text, read_file(path, kMaxModelConfigBytes));
   R1_TRY(const Json config, parse_json(model.config_text, path));
   if (!config.is_object()) return Error{ErrorCode::kInvalidInput, path + ": not a JSON object"};
   if (const Status status = read_config_fields(model.summary, config); !status.ok()) {

@@ -8,13 +8,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "apps/units.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
 
@@ -22,11 +22,6 @@ namespace r1 {
 namespace {
 
 constexpr std::int64_t kSyncBytes = 64 << 20, kSyncMs = 1000;
-
-std::int64_t now_ms() {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-}
 
 Error disk_error(std::string_view action, const std::string& path, int error) {
   if (error == ENOSPC || error == EDQUOT) {
@@ -68,7 +63,7 @@ PartialFile::PartialFile(Target target, int descriptor)
     : target_(std::move(target)),
       descriptor_(descriptor),
       hasher_(target_.hash.kind, target_.bytes),
-      synced_at_ms_(now_ms()) {}
+      synced_at_ms_(monotonic_ms()) {}
 
 PartialFile::PartialFile(PartialFile&& other) noexcept
     : target_(std::move(other.target_)),
@@ -129,14 +124,14 @@ Status PartialFile::append(std::span<const std::byte> bytes) {
 
 Status PartialFile::sync_if_due() {
   if (bytes_ == synced_bytes_) return {};
-  const bool due = bytes_ - synced_bytes_ >= kSyncBytes || now_ms() - synced_at_ms_ >= kSyncMs;
+  const bool due = bytes_ - synced_bytes_ >= kSyncBytes || monotonic_ms() - synced_at_ms_ >= kSyncMs;
   return due ? sync() : Status();
 }
 
 Status PartialFile::sync() {
   if (::fdatasync(descriptor_) != 0) return disk_error("syncing", partial_path(), errno);
   synced_bytes_ = bytes_;
-  synced_at_ms_ = now_ms();
+  synced_at_ms_ = monotonic_ms();
   return write_sidecar();
 }
 

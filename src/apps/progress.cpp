@@ -3,24 +3,19 @@
 
 #include <unistd.h>
 
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 
 #include <fmt/format.h>
 
 #include "apps/units.h"
+#include "base/clock.h"
 
 namespace r1 {
 namespace {
 
 constexpr std::int64_t kDrawMs = 100, kRateMs = 250;
 constexpr double kForgetS = 4;
-
-std::int64_t now_ms() {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-}
 
 }  // namespace
 
@@ -38,7 +33,7 @@ void PullProgress::begin_pull(std::int64_t total_bytes, std::int64_t bytes_here)
 void PullProgress::begin_file(std::string_view name, std::int64_t bytes_here) {
   name_ = name;
   file_bytes_ = bytes_here;
-  rate_at_ms_ = now_ms();
+  rate_at_ms_ = monotonic_ms();
   rate_moved_bytes_ = moved_bytes_;
 }
 
@@ -79,7 +74,7 @@ void PullProgress::measure_rate(std::int64_t now) {
 
 void PullProgress::draw(std::string_view verb) {
   if (style_ != Style::kTerminal) return;
-  const std::int64_t now = now_ms();
+  const std::int64_t now = monotonic_ms();
   measure_rate(now);
   if (now - drawn_at_ms_ < kDrawMs) return;
   drawn_at_ms_ = now;

@@ -24,10 +24,6 @@ std::string address_from_environment(const char* variable, const std::string& fa
   return address;
 }
 
-Error wrong(std::string_view what, std::string_view problem) {
-  return {ErrorCode::kInvalidInput, fmt::format("{}: {}", what, problem)};
-}
-
 bool is_weights(std::string_view path) { return path.ends_with(".safetensors"); }
 
 // What formats/ and text/ read of a Hugging Face folder, and the licence.
@@ -55,7 +51,7 @@ Result<ManifestFile> read_tree_entry(const Json& entry, const std::string& path,
   R1_TRY(const std::string id, json_string(sized, "oid", ""));
   R1_TRY(file.hash,
          make_file_hash(is_lfs ? HashKind::kSha256 : HashKind::kGitSha1, id, fmt::format("{}: {}", what, path)));
-  if (file.bytes < 0 || file.bytes > kMaxModelFileBytes) return wrong(what, path + " has an absurd length");
+  if (file.bytes < 0 || file.bytes > kMaxModelFileBytes) return invalid_input(what, path + " has an absurd length");
   return file;
 }
 
@@ -131,15 +127,15 @@ Result<std::string> parse_hub_revision(std::string_view json, std::string_view w
 
 Result<std::vector<ManifestFile>> parse_hub_tree(std::string_view json, std::string_view what) {
   R1_TRY(const Json root, parse_json(json, what));
-  if (!root.is_array() || root.size() > kMaxFiles) return wrong(what, "not a list of files");
+  if (!root.is_array() || root.size() > kMaxFiles) return invalid_input(what, "not a list of files");
   std::vector<ManifestFile> files;
   std::set<std::string> seen;
   for (const Json& entry : root) {
-    if (!entry.is_object()) return wrong(what, "not a list of files");
+    if (!entry.is_object()) return invalid_input(what, "not a list of files");
     R1_TRY(const std::string path, json_string(entry, "path", ""));
     // Even one that isn't wanted: who sends such a thing is not to be trusted with the rest.
-    if (!is_safe_path(path)) return wrong(what, "lists a path that would leave the model's folder");
-    if (!seen.insert(path).second) return wrong(what, fmt::format("lists {} twice", path));
+    if (!is_safe_path(path)) return invalid_input(what, "lists a path that would leave the model's folder");
+    if (!seen.insert(path).second) return invalid_input(what, fmt::format("lists {} twice", path));
     if (!is_model_file(path)) continue;
     R1_TRY(ManifestFile file, read_tree_entry(entry, path, what));
     files.push_back(std::move(file));
@@ -149,7 +145,7 @@ Result<std::vector<ManifestFile>> parse_hub_tree(std::string_view json, std::str
            std::tuple(is_weights(b.path), std::string_view(b.path));
   });
   if (!seen.contains("config.json") || files.empty() || !is_weights(files.back().path)) {
-    return wrong(what, "lists no config.json, or no model*.safetensors");
+    return invalid_input(what, "lists no config.json, or no model*.safetensors");
   }
   return files;
 }
@@ -158,15 +154,15 @@ Result<std::string> parse_pypi_index(std::string_view json, const std::string& i
   const std::string what = shown_url(index_url);
   R1_TRY(const Json root, parse_json(json, what));
   const auto files = root.is_object() ? root.find("files") : root.end();
-  if (files == root.end() || !files->is_array()) return wrong(what, "not a package index in JSON (PEP 691)");
+  if (files == root.end() || !files->is_array()) return invalid_input(what, "not a package index in JSON (PEP 691)");
   for (const Json& file : *files) {
     R1_TRY(const std::string name, json_string(file, "filename", ""));
     if (name != wheel.filename) continue;
     const auto hashes = file.find("hashes");
-    if (hashes == file.end()) return wrong(what, name + " has no hash");
+    if (hashes == file.end()) return invalid_input(what, name + " has no hash");
     R1_TRY(const std::string hash, json_string(*hashes, "sha256", ""));
     if (hash != wheel.hash.hex) {
-      return wrong(what, fmt::format("{} has sha256 {}, but it must be {}", name, hash, wheel.hash.hex));
+      return invalid_input(what, fmt::format("{} has sha256 {}, but it must be {}", name, hash, wheel.hash.hex));
     }
     R1_TRY(const std::string reference, json_string(file, "url", ""));
     R1_TRY(std::string url, resolve_url(index_url, reference));
@@ -180,14 +176,14 @@ Status check_shards_are_listed(std::string_view index_json, const Manifest& mani
   const std::string_view what = "model.safetensors.index.json";
   R1_TRY(const Json root, parse_json(index_json, what));
   const auto weight_map = root.is_object() ? root.find("weight_map") : root.end();
-  if (weight_map == root.end() || !weight_map->is_object()) return wrong(what, "has no weight_map");
+  if (weight_map == root.end() || !weight_map->is_object()) return invalid_input(what, "has no weight_map");
   std::set<std::string, std::less<>> listed;
   for (const ManifestFile& file : manifest.files) listed.insert(file.path);
   for (const auto& [tensor, shard] : weight_map->items()) {
-    if (!shard.is_string()) return wrong(what, fmt::format("{} is in no file", tensor));
+    if (!shard.is_string()) return invalid_input(what, fmt::format("{} is in no file", tensor));
     const auto& name = shard.get_ref<const std::string&>();
     if (!listed.contains(name))
-      return wrong(what, fmt::format("{} is in {}, which the repository doesn't list", tensor, name));
+      return invalid_input(what, fmt::format("{} is in {}, which the repository doesn't list", tensor, name));
   }
   return {};
 }

@@ -5,13 +5,12 @@
 
 #include "apps/synth.h"
 #include "apps/type_mix.h"
+#include "formats/tensor_names.h"
 #include "model/tensor_table.h"
 #include "ops/rope.h"
 
 namespace r1 {
 namespace {
-
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
 // FNV-1a of the tensor's GGUF name and its expert: the same numbers under Hugging Face's name for it.
 std::uint64_t stream_of(std::string_view gguf_name, int expert) {

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "formats/tensor_names.h"
+
 namespace r1 {
 namespace {
 
@@ -31,8 +33,6 @@ const TypeMix kMixes[] = {
     {"iq4_nl", 25, kIQ4_NL, kIQ4_NL, kIQ4_NL, kIQ4_NL, kQ6_K, kIQ4_NL},
     {"iq4_xs", 30, kIQ4_XS, kIQ4_XS, kIQ4_XS, kIQ4_XS, kQ6_K, kIQ4_XS},
 };
-
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
 // The first and last eighth of the layers, and every third between: llama.cpp's choice.
 bool matters_more(int layer, int n_layers) {

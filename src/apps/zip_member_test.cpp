@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-FileHash sha256_of(const std::string& text) {
+FileHash hash_of(const std::string& text) {
   Hasher hasher(HashKind::kSha256, std::ssize(text));
   hasher.update(std::as_bytes(std::span(text)));
   return hasher.finish();
@@ -46,14 +46,14 @@ class ZipMemberTest : public testing::Test {
 };
 
 TEST_F(ZipMemberTest, UnpacksWhatThePinnedHashSays) {
-  ASSERT_TRUE(unpack("p/m.gguf", 3000, sha256_of(content_)).ok());
+  ASSERT_TRUE(unpack("p/m.gguf", 3000, hash_of(content_)).ok());
   EXPECT_EQ(read_file(folder_ + "/m.gguf", 1 << 20).value(), content_);
 }
 
 TEST_F(ZipMemberTest, RefusesAnotherMemberLengthOrHash) {
-  EXPECT_FALSE(unpack("p/other", 3000, sha256_of(content_)).ok());
-  EXPECT_FALSE(unpack("p/m.gguf", 2999, sha256_of(content_)).ok());
-  EXPECT_FALSE(unpack("p/m.gguf", 3000, sha256_of("x")).ok());
+  EXPECT_FALSE(unpack("p/other", 3000, hash_of(content_)).ok());
+  EXPECT_FALSE(unpack("p/m.gguf", 2999, hash_of(content_)).ok());
+  EXPECT_FALSE(unpack("p/m.gguf", 3000, hash_of("x")).ok());
   EXPECT_FALSE(file_exists(folder_ + "/m.gguf"));
 }
 
@@ -66,7 +66,7 @@ TEST_F(ZipMemberTest, ADamagedArchiveNeverBecomesAFileWithAWrongContent) {
     for (int edit = 0; edit < 2 && !bad.empty(); ++edit) bad[rng.below(bad.size())] = static_cast<char>(rng.below(256));
     ASSERT_TRUE(write_file_atomically(archive(), bad).ok());
     fs::remove(folder_ + "/m.gguf");
-    if (unpack("p/m.gguf", 3000, sha256_of(content_)).ok()) {
+    if (unpack("p/m.gguf", 3000, hash_of(content_)).ok()) {
       EXPECT_EQ(read_file(folder_ + "/m.gguf", 1 << 20).value(), content_);
     } else {
       EXPECT_FALSE(file_exists(folder_ + "/m.gguf"));

@@ -34,6 +34,11 @@ struct Error {
   std::string message;
 };
 
+inline Error invalid_input(std::string message) { return {ErrorCode::kInvalidInput, std::move(message)}; }
+inline Error invalid_input(std::string_view what, std::string_view problem) {  // "config.json: no object"
+  return invalid_input(std::string(what).append(": ").append(problem));
+}
+
 // Prefixes the message with where it happened: "loading model.gguf: " + message.
 inline Error with_context(Error error, std::string_view where) {
   error.message = std::string(where) + ": " + error.message;

@@ -4,13 +4,8 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include <algorithm>
-#include <cstdio>
-#include <filesystem>
-
-#include <fmt/format.h>
-
 #include "base/assert.h"
+#include "base/cores.h"
 
 namespace r1 {
 namespace {
@@ -26,17 +21,6 @@ void pause_briefly() {
 #endif
 }
 
-// The memory node a core belongs to: its folder there has a link named after it.
-int node_of(int core) {
-  std::error_code error;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(fmt::format("/sys/devices/system/cpu/cpu{}", core), error)) {
-    int node = 0;
-    if (std::sscanf(entry.path().filename().c_str(), "node%d", &node) == 1) return node;
-  }
-  return 0;
-}
-
 // A system that refuses leaves the thread free: slower perhaps, never wrong.
 void stay_on(std::thread& thread, int core) {
   cpu_set_t one;
@@ -47,23 +31,12 @@ void stay_on(std::thread& thread, int core) {
 
 }  // namespace
 
-std::vector<int> usable_cores() {
-  cpu_set_t mask;
-  if (sched_getaffinity(0, sizeof mask, &mask) != 0) return {0};
-  std::vector<int> cores;
-  for (int core = 0; core < CPU_SETSIZE; ++core) {
-    if (CPU_ISSET(core, &mask)) cores.push_back(core);
-  }
-  std::stable_sort(cores.begin(), cores.end(), [](int a, int b) { return node_of(a) < node_of(b); });
-  return cores.empty() ? std::vector<int>{0} : cores;
-}
-
 ThreadPool::ThreadPool(int n_threads, Placement placement) {
   R1_ASSERT(n_threads >= 1, "a pool has at least the calling thread");
   workers_.reserve(static_cast<std::size_t>(n_threads - 1));
   for (int thread = 1; thread < n_threads; ++thread) workers_.emplace_back([this, thread] { work(thread); });
   if (placement == Placement::kFree) return;
-  const std::vector<int> cores = usable_cores();
+  const std::vector<int> cores = placement == Placement::kSpread ? usable_cores_in_turn() : usable_cores();
   for (std::size_t i = 0; i < workers_.size(); ++i) stay_on(workers_[i], cores[(i + 1) % cores.size()]);
 }
 

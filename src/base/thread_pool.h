@@ -21,6 +21,7 @@ class ThreadPool {
   enum class Placement : std::uint8_t {
     kFree,    // threads run where the system puts them
     kPinned,  // each worker stays on one core of usable_cores(); the first core is left to the caller, who may roam
+    kSpread,  // the same, of usable_cores_in_turn(): threads sit at all nodes of memory
   };
 
   explicit ThreadPool(int n_threads, Placement placement = Placement::kFree);  // the caller counts as one
@@ -50,10 +51,5 @@ class ThreadPool {
   alignas(64) std::atomic<int> n_done_ = 0;  // tasks of this round that have ended
   std::atomic<bool> closing_ = false;
 };
-
-// Cores this process may run on, at least one, a memory node's (NUMA) after another's: respects affinity masks and
-// containers that set them. What /sys/devices/system/node does not tell is one node.
-std::vector<int> usable_cores();
-inline int n_usable_cores() { return static_cast<int>(usable_cores().size()); }
 
 }  // namespace r1

@@ -9,6 +9,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/cores.h"
+
 namespace r1 {
 namespace {
 

@@ -24,7 +24,7 @@ std::unique_ptr<ScriptEngine> engine_of(std::string_view json) {
   return std::make_unique<ScriptEngine>(std::move(*script));
 }
 
-std::vector<int> bytes_of(std::string_view text) {
+std::vector<int> ids_of(std::string_view text) {
   std::vector<int> ids;
   for (const char c : text) ids.push_back(static_cast<unsigned char>(c));
   return ids;
@@ -55,7 +55,7 @@ Answer ask(ScriptEngine& engine, GenerateRequest request) {
 
 Answer ask(ScriptEngine& engine, std::string_view prompt) {
   GenerateRequest request;
-  request.prompt = bytes_of(prompt);
+  request.prompt = ids_of(prompt);
   return ask(engine, std::move(request));
 }
 
@@ -113,7 +113,7 @@ TEST(ScriptEngine, FailsAndFinishesWhereTheScriptSays) {
 TEST(ScriptEngine, KeepsMaxTokensEndIdsAndTheContext) {
   const auto engine = engine_of(R"({"context_length": 20, "answers": [{"steps": [{"text": "ab ", "repeat": 1000}]}]})");
   GenerateRequest request;
-  request.prompt = bytes_of("hello");
+  request.prompt = ids_of("hello");
   request.max_tokens = 3;
   const Answer cut = ask(*engine, request);
   EXPECT_EQ(cut.finish.reason, FinishReason::kLength);
@@ -133,7 +133,7 @@ TEST(ScriptEngine, AccountsThatWaitTakeTurns) {
   std::vector<std::uint64_t> order;
   const auto submit = [&](std::uint64_t account, std::string_view prompt) {
     GenerateRequest request;
-    request.prompt = bytes_of(prompt);
+    request.prompt = ids_of(prompt);
     request.account = account;
     request.on_over = [&, account](const Usage&) {
       const std::lock_guard lock(mutex);
@@ -155,7 +155,7 @@ TEST(ScriptEngine, SaysWhatItHasProducedThoughNobodyReads) {
     {"stall": true}]}]})");
   std::vector<Usage> over;
   GenerateRequest request;
-  request.prompt = bytes_of("hi!");
+  request.prompt = ids_of("hi!");
   request.on_over = [&](const Usage& usage) { over.push_back(usage); };
   auto running = *engine->submit(request), waiting = *engine->submit(request);
   while (engine->stats().completion_tokens < 3) std::this_thread::yield();
@@ -193,7 +193,7 @@ TEST(ScriptEngine, ASlowReaderGetsEverythingAndDelaysNobody) {
   const auto engine = engine_of(R"({"context_length": 100000, "answers": [
     {"when": "much", "steps": [{"text": "x", "repeat": 5000}]}, {"steps": [{"text": "quick"}]}]})");
   GenerateRequest request;
-  request.prompt = bytes_of("much");
+  request.prompt = ids_of("much");
   auto slow = engine->submit(std::move(request));
   EXPECT_EQ(ask(*engine, "other").text, "quick") << "while nobody reads the first";
   EXPECT_EQ(read(*engine, *slow).text, std::string(5000, 'x'));
@@ -205,7 +205,7 @@ TEST(ScriptEngine, CancelsWhatStallsWaitsOrIsFull) {
     {"when": "sleep", "steps": [{"ms": 86400000}]}, {"steps": [{"text": "x", "repeat": 1000000000}]}]})");
   for (const char* prompt : {"stall", "sleep", "full"}) {
     GenerateRequest request;
-    request.prompt = bytes_of(prompt);
+    request.prompt = ids_of(prompt);
     auto stream = engine->submit(request);
     auto second = engine->submit(request);
     auto queued = engine->submit(request);

@@ -18,11 +18,12 @@
 namespace r1 {
 namespace {
 
-constexpr std::uint64_t kMinPairBytes = 8 + 1 + 4 + 1;               // empty keys are refused
-constexpr std::uint64_t kMinTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;     // name of one byte, one dimension
-constexpr std::uint64_t kMaxHeaderBytes = std::uint64_t{512} << 20;  // R1's is 5 MB; widened in memory up to 8 times
-constexpr std::uint64_t kMaxAlignment = std::uint64_t{1} << 40;      // a sum with any file offset stays in 64 bits
-constexpr std::size_t kMaxKey = 65535;                               // bytes, by the format
+constexpr std::uint64_t kMinPairBytes = 8 + 1 + 4 + 1;            // empty keys are refused
+constexpr std::uint64_t kMinTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;  // name of one byte, one dimension
+constexpr std::uint64_t kMaxGgufHeaderBytes = std::uint64_t{512}
+                                              << 20;             // R1's is 5 MB; widened in memory up to 8 times
+constexpr std::uint64_t kMaxAlignment = std::uint64_t{1} << 40;  // a sum with any file offset stays in 64 bits
+constexpr std::size_t kMaxKey = 65535;                           // bytes, by the format
 
 struct TensorEntry {
   std::string name;
@@ -31,8 +32,6 @@ struct TensorEntry {
   std::int64_t n_bytes;
   std::uint64_t offset;  // from the start of the data
 };
-
-Error invalid(std::string message) { return {ErrorCode::kInvalidInput, std::move(message)}; }
 
 // ---- metadata -----------------------------------------------------------------------------------------------------
 
@@ -53,7 +52,7 @@ Result<GgufValue> read_float(ByteReader& bytes) {
 }
 
 Result<bool> as_bool(std::uint8_t byte) {
-  if (byte > 1) return invalid(fmt::format("a boolean is {}, neither 0 nor 1", byte));
+  if (byte > 1) return invalid_input(fmt::format("a boolean is {}, neither 0 nor 1", byte));
   return byte == 1;
 }
 
@@ -61,7 +60,7 @@ Result<bool> as_bool(std::uint8_t byte) {
 template <typename File, typename Memory>
 Result<GgufValue> read_numbers(ByteReader& bytes, std::uint64_t n) {
   if (n > bytes.remaining() / sizeof(File)) {
-    return invalid(
+    return invalid_input(
         fmt::format("an array of {} values of {} bytes, {} bytes are left", n, sizeof(File), bytes.remaining()));
   }
   R1_TRY(const std::span<const std::byte> source, bytes.take(n * sizeof(File), "array"));
@@ -70,7 +69,7 @@ Result<GgufValue> read_numbers(ByteReader& bytes, std::uint64_t n) {
     File value;
     std::memcpy(&value, source.data() + i * sizeof(File), sizeof value);
     if (std::is_same_v<File, std::uint64_t> && static_cast<std::uint64_t>(value) > INT64_MAX) {
-      return invalid(fmt::format("an array holds {}, too large", value));
+      return invalid_input(fmt::format("an array holds {}, too large", value));
     }
     values[i] = static_cast<Memory>(value);
   }
@@ -90,7 +89,7 @@ Result<GgufValue> read_bools(ByteReader& bytes, std::uint64_t n) {
 
 Result<GgufValue> read_strings(ByteReader& bytes, std::uint64_t n) {
   if (n > bytes.remaining() / 8) {  // a string is at least its length
-    return invalid(fmt::format("an array of {} strings, {} bytes are left", n, bytes.remaining()));
+    return invalid_input(fmt::format("an array of {} strings, {} bytes are left", n, bytes.remaining()));
   }
   std::vector<std::string> values;
   values.reserve(n);
@@ -132,7 +131,7 @@ Result<GgufValue> read_array(ByteReader& bytes) {
     case GgufType::kArray:
       return Error{ErrorCode::kUnsupported, "an array of arrays, which no known key is"};
   }
-  return invalid(fmt::format("array elements of type {}, which GGUF doesn't have", type));
+  return invalid_input(fmt::format("array elements of type {}, which GGUF doesn't have", type));
 }
 
 Result<GgufValue> read_value(ByteReader& bytes) {
@@ -170,15 +169,15 @@ Result<GgufValue> read_value(ByteReader& bytes) {
       return GgufValue(std::string(value));
     }
   }
-  return invalid(fmt::format("a value of type {}, which GGUF doesn't have", type));
+  return invalid_input(fmt::format("a value of type {}, which GGUF doesn't have", type));
 }
 
 Status read_pair(ByteReader& bytes, GgufMetadata& metadata) {
   R1_TRY(const std::string_view key, bytes.string("metadata key"));
   if (key.empty() || key.size() > kMaxKey || has_control_characters(key)) {
-    return invalid(fmt::format("metadata key {} is not a name", in_quotes(key)));
+    return invalid_input(fmt::format("metadata key {} is not a name", in_quotes(key)));
   }
-  if (metadata.has(key)) return invalid(fmt::format("metadata key {} comes twice", in_quotes(key)));
+  if (metadata.has(key)) return invalid_input(fmt::format("metadata key {} comes twice", in_quotes(key)));
   Result<GgufValue> value = read_value(bytes);
   if (!value.ok()) return with_context(value.error(), "metadata key " + in_quotes(key));
   metadata.set(std::string(key), std::move(value).value());
@@ -190,13 +189,13 @@ Status read_pair(ByteReader& bytes, GgufMetadata& metadata) {
 Result<Shape> read_shape(ByteReader& bytes) {
   R1_TRY(const std::uint32_t n_dims, bytes.read<std::uint32_t>("number of dimensions"));
   if (n_dims < 1 || n_dims > Shape::kMaxDims) {
-    return invalid(fmt::format("{} dimensions, there can be 1 to {}", n_dims, Shape::kMaxDims));
+    return invalid_input(fmt::format("{} dimensions, there can be 1 to {}", n_dims, Shape::kMaxDims));
   }
   Shape shape;
   shape.n_dims = static_cast<int>(n_dims);
   for (int axis = shape.n_dims - 1; axis >= 0; --axis) {  // the file has the fastest first
     R1_TRY(const std::uint64_t dim, bytes.read<std::uint64_t>("dimension"));
-    if (dim < 1 || dim > INT64_MAX) return invalid(fmt::format("a dimension of {}", dim));
+    if (dim < 1 || dim > INT64_MAX) return invalid_input(fmt::format("a dimension of {}", dim));
     shape.dims[static_cast<std::size_t>(axis)] = static_cast<std::int64_t>(dim);
   }
   return shape;
@@ -218,7 +217,7 @@ Result<TensorEntry> read_entry_after_name(ByteReader& bytes, std::string_view na
 Result<TensorEntry> read_entry(ByteReader& bytes) {
   R1_TRY(const std::string_view name, bytes.string("tensor name"));
   if (name.empty() || name.size() > kGgufMaxTensorName || has_control_characters(name)) {
-    return invalid(fmt::format("{} is not a tensor's name", in_quotes(name)));
+    return invalid_input(fmt::format("{} is not a tensor's name", in_quotes(name)));
   }
   Result<TensorEntry> entry = read_entry_after_name(bytes, name);
   if (!entry.ok()) return with_context(entry.error(), "tensor " + in_quotes(name));
@@ -229,20 +228,20 @@ Result<std::uint64_t> alignment_of(const GgufMetadata& metadata) {
   R1_TRY(const std::int64_t alignment, metadata.integer("general.alignment", kGgufDefaultAlignment));
   const auto value = static_cast<std::uint64_t>(alignment);
   if (alignment < 8 || value > kMaxAlignment || !std::has_single_bit(value)) {
-    return invalid(fmt::format("general.alignment is {}, not a power of two from 8 on", alignment));
+    return invalid_input(fmt::format("general.alignment is {}, not a power of two from 8 on", alignment));
   }
   return value;
 }
 
 Result<StoredTensor> locate(TensorEntry&& entry, std::span<const std::byte> data, std::uint64_t alignment) {
   if (entry.offset % alignment != 0) {
-    return invalid(fmt::format("tensor {} lies at offset {}, no multiple of the alignment {}", in_quotes(entry.name),
-                               entry.offset, alignment));
+    return invalid_input(fmt::format("tensor {} lies at offset {}, no multiple of the alignment {}",
+                                     in_quotes(entry.name), entry.offset, alignment));
   }
   const auto n_bytes = static_cast<std::uint64_t>(entry.n_bytes);
   if (entry.offset > data.size() || n_bytes > data.size() - entry.offset) {
-    return invalid(fmt::format("tensor {} has {} bytes at offset {}, but the file ends at {}: is it cut short?",
-                               in_quotes(entry.name), n_bytes, entry.offset, data.size()));
+    return invalid_input(fmt::format("tensor {} has {} bytes at offset {}, but the file ends at {}: is it cut short?",
+                                     in_quotes(entry.name), n_bytes, entry.offset, data.size()));
   }
   return StoredTensor{std::move(entry.name), entry.dtype, entry.shape, data.data() + entry.offset, entry.n_bytes};
 }
@@ -254,7 +253,7 @@ Status check_no_overlap(const std::vector<StoredTensor>& tensors) {
   std::sort(by_place.begin(), by_place.end(), [](const auto* a, const auto* b) { return a->data < b->data; });
   for (std::size_t i = 1; i < by_place.size(); ++i) {
     if (by_place[i - 1]->data + by_place[i - 1]->n_bytes > by_place[i]->data) {
-      return invalid(
+      return invalid_input(
           fmt::format("tensors {} and {} overlap", in_quotes(by_place[i - 1]->name), in_quotes(by_place[i]->name)));
     }
   }
@@ -265,7 +264,7 @@ Status check_no_overlap(const std::vector<StoredTensor>& tensors) {
 
 Status check_magic_and_version(ByteReader& bytes) {
   R1_TRY(const std::uint32_t magic, bytes.read<std::uint32_t>("magic"));
-  if (magic != kGgufMagic) return invalid("not a GGUF file: it doesn't start with 'GGUF'");
+  if (magic != kGgufMagic) return invalid_input("not a GGUF file: it doesn't start with 'GGUF'");
   R1_TRY(const std::uint32_t version, bytes.read<std::uint32_t>("version"));
   if (version == kGgufVersion) return {};
   if (version == __builtin_bswap32(kGgufVersion)) {
@@ -276,7 +275,7 @@ Status check_magic_and_version(ByteReader& bytes) {
 
 Result<GgufMetadata> read_metadata(ByteReader& bytes, std::uint64_t n_pairs) {
   if (n_pairs > bytes.remaining() / kMinPairBytes) {
-    return invalid(fmt::format("{} metadata keys announced, {} bytes are left", n_pairs, bytes.remaining()));
+    return invalid_input(fmt::format("{} metadata keys announced, {} bytes are left", n_pairs, bytes.remaining()));
   }
   GgufMetadata metadata;
   for (std::uint64_t i = 0; i < n_pairs; ++i) R1_TRY_STATUS(read_pair(bytes, metadata));
@@ -285,7 +284,7 @@ Result<GgufMetadata> read_metadata(ByteReader& bytes, std::uint64_t n_pairs) {
 
 Result<std::vector<TensorEntry>> read_entries(ByteReader& bytes, std::uint64_t n_tensors) {
   if (n_tensors > bytes.remaining() / kMinTensorBytes) {
-    return invalid(fmt::format("{} tensors announced, {} bytes are left", n_tensors, bytes.remaining()));
+    return invalid_input(fmt::format("{} tensors announced, {} bytes are left", n_tensors, bytes.remaining()));
   }
   std::vector<TensorEntry> entries;
   entries.reserve(n_tensors);
@@ -299,7 +298,7 @@ Result<std::vector<TensorEntry>> read_entries(ByteReader& bytes, std::uint64_t n
 }  // namespace
 
 Result<GgufContents> parse_gguf(std::span<const std::byte> file) {
-  ByteReader bytes(file.first(std::min<std::uint64_t>(file.size(), kMaxHeaderBytes)));
+  ByteReader bytes(file.first(std::min<std::uint64_t>(file.size(), kMaxGgufHeaderBytes)));
   R1_TRY_STATUS(check_magic_and_version(bytes));
   R1_TRY(const std::uint64_t n_tensors, bytes.read<std::uint64_t>("number of tensors"));
   R1_TRY(const std::uint64_t n_pairs, bytes.read<std::uint64_t>("number of metadata keys"));

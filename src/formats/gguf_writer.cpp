@@ -12,8 +12,6 @@
 namespace r1 {
 namespace {
 
-Error invalid(std::string message) { return {ErrorCode::kInvalidInput, std::move(message)}; }
-
 std::int64_t round_up(std::int64_t value, std::int64_t alignment) {
   return (value + alignment - 1) / alignment * alignment;
 }
@@ -91,27 +89,28 @@ class HeaderBytes {
   std::vector<std::byte> bytes_;
 };
 
-Result<std::int64_t> alignment_of(const GgufMetadata& metadata) {
+Result<std::int64_t> alignment_asked_for(const GgufMetadata& metadata) {
   R1_TRY(const std::int64_t alignment, metadata.integer("general.alignment", kGgufDefaultAlignment));
   if (alignment < 8 || alignment > (1 << 30) || !std::has_single_bit(static_cast<std::uint64_t>(alignment))) {
-    return invalid(fmt::format("general.alignment is {}, not a power of two from 8 to 2^30", alignment));
+    return invalid_input(fmt::format("general.alignment is {}, not a power of two from 8 to 2^30", alignment));
   }
   return alignment;
 }
 
 // Bytes of the tensor's data, if it can be in a GGUF file at all.
-Result<std::int64_t> check(const AnnouncedTensor& tensor) {
+Result<std::int64_t> checked_gguf_bytes(const AnnouncedTensor& tensor) {
   const std::string name = in_quotes(tensor.name);
   if (tensor.name.empty() || tensor.name.size() >= kGgufMaxTensorName || has_control_characters(tensor.name)) {
-    return invalid(fmt::format("{} can't be a tensor's name in GGUF", name));
+    return invalid_input(fmt::format("{} can't be a tensor's name in GGUF", name));
   }
   if (traits(tensor.dtype).ggml_type < 0) {
-    return invalid(fmt::format("tensor {}: GGUF has no type {}", name, traits(tensor.dtype).name));
+    return invalid_input(fmt::format("tensor {}: GGUF has no type {}", name, traits(tensor.dtype).name));
   }
-  if (tensor.shape.n_dims < 1) return invalid(fmt::format("tensor {}: GGUF has no tensors without dimensions", name));
+  if (tensor.shape.n_dims < 1)
+    return invalid_input(fmt::format("tensor {}: GGUF has no tensors without dimensions", name));
   Result<std::int64_t> n_bytes = checked_bytes(tensor.dtype, tensor.shape);
   if (!n_bytes.ok()) return with_context(n_bytes.error(), "tensor " + name);
-  if (*n_bytes == 0) return invalid(fmt::format("tensor {}: shape {} is empty", name, to_string(tensor.shape)));
+  if (*n_bytes == 0) return invalid_input(fmt::format("tensor {}: shape {} is empty", name, to_string(tensor.shape)));
   return n_bytes;
 }
 
@@ -142,7 +141,7 @@ GgufWriter::GgufWriter(GgufMetadata metadata, std::vector<Announced> tensors)
     : metadata_(std::move(metadata)), tensors_(std::move(tensors)) {}
 
 Status GgufWriter::write(const std::string& path, TensorProducer produce) const {
-  R1_TRY(const std::int64_t alignment, alignment_of(metadata_));
+  R1_TRY(const std::int64_t alignment, alignment_asked_for(metadata_));
   R1_TRY_STATUS(check_unique_names(tensors_));
   HeaderBytes header;
   header.number(kGgufMagic);
@@ -153,7 +152,7 @@ Status GgufWriter::write(const std::string& path, TensorProducer produce) const 
   std::vector<std::int64_t> sizes;
   std::int64_t data_bytes = 0;
   for (const Announced& tensor : tensors_) {
-    R1_TRY(const std::int64_t n_bytes, check(tensor));
+    R1_TRY(const std::int64_t n_bytes, checked_gguf_bytes(tensor));
     add_entry(header, tensor, data_bytes);
     sizes.push_back(n_bytes);
     data_bytes = round_up(data_bytes + n_bytes, alignment);

@@ -17,8 +17,6 @@ namespace {
 
 using WeightMap = std::map<std::string, std::string>;  // tensor -> file name
 
-Error invalid(std::string message) { return {ErrorCode::kInvalidInput, std::move(message)}; }
-
 // A shard lies beside its index: anything that could lead elsewhere is refused.
 bool is_plain_file_name(std::string_view name) {
   return !name.empty() && name[0] != '.' && name.find('/') == std::string_view::npos && !has_control_characters(name) &&
@@ -29,15 +27,16 @@ Result<WeightMap> read_weight_map(const std::string& index_path) {
   R1_TRY(const Json index, read_json_file(index_path, {.max_depth = 8, .max_bytes = std::int64_t{64} << 20}));
   const auto found = index.is_object() ? index.find("weight_map") : index.end();
   if (!index.is_object() || found == index.end() || !found->is_object()) {
-    return invalid(index_path + ": has no object 'weight_map'");
+    return invalid_input(index_path + ": has no object 'weight_map'");
   }
   WeightMap weight_map;
   for (const auto& [tensor, file] : found->items()) {
-    if (!file.is_string()) return invalid(fmt::format("{}: tensor {} has no file name", index_path, in_quotes(tensor)));
+    if (!file.is_string())
+      return invalid_input(fmt::format("{}: tensor {} has no file name", index_path, in_quotes(tensor)));
     const std::string& name = file.get_ref<const std::string&>();
     if (!is_plain_file_name(name)) {
-      return invalid(fmt::format("{}: tensor {} is said to be in {}, which is not a file name", index_path,
-                                 in_quotes(tensor), in_quotes(name)));
+      return invalid_input(fmt::format("{}: tensor {} is said to be in {}, which is not a file name", index_path,
+                                       in_quotes(tensor), in_quotes(name)));
     }
     weight_map.emplace(tensor, name);
   }
@@ -89,7 +88,8 @@ Status SafetensorsFile::add_shards(const std::string& folder, const std::string&
   for (const auto& [tensor, file] : weight_map) {
     const auto place = found.find(tensor);
     if (place == found.end() || place->second != file) {
-      return invalid(fmt::format("{}: tensor {} is said to be in {}, but is not", index_path, in_quotes(tensor), file));
+      return invalid_input(
+          fmt::format("{}: tensor {} is said to be in {}, but is not", index_path, in_quotes(tensor), file));
     }
   }
   return {};

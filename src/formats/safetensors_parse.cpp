@@ -17,15 +17,13 @@
 namespace r1 {
 namespace {
 
-constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // the reference implementation's limit
+constexpr std::uint64_t kMaxJsonHeaderBytes = 100'000'000;  // the reference implementation's limit
 
 struct Entry {
   std::string name, dtype;
   std::vector<std::uint64_t> shape, offsets;
   bool has_shape = false;
 };
-
-Error invalid(std::string message) { return {ErrorCode::kInvalidInput, std::move(message)}; }
 
 // What nlohmann's parser calls; each returns false to stop, with `error` set.
 class HeaderEvents : public Json::json_sax_t {
@@ -113,7 +111,7 @@ std::string readable_types() {
 Result<Shape> shape_of(const Entry& entry) {
   Shape shape;
   for (const std::uint64_t dim : entry.shape) {
-    if (dim > INT64_MAX) return invalid(fmt::format("a dimension of {}", dim));
+    if (dim > INT64_MAX) return invalid_input(fmt::format("a dimension of {}", dim));
     shape.dims[static_cast<std::size_t>(shape.n_dims++)] = static_cast<std::int64_t>(dim);
   }
   return shape;
@@ -121,7 +119,7 @@ Result<Shape> shape_of(const Entry& entry) {
 
 Result<StoredTensor> locate(Entry&& entry, std::span<const std::byte> data) {
   if (entry.dtype.empty() || !entry.has_shape || entry.offsets.size() != 2) {
-    return invalid("without dtype, shape or two data_offsets");
+    return invalid_input("without dtype, shape or two data_offsets");
   }
   const auto dtype = dtype_from_safetensors(entry.dtype);
   if (!dtype) {
@@ -132,26 +130,26 @@ Result<StoredTensor> locate(Entry&& entry, std::span<const std::byte> data) {
   R1_TRY(const std::int64_t n_bytes, checked_bytes(*dtype, shape));
   const std::uint64_t begin = entry.offsets[0], end = entry.offsets[1];
   if (begin > end || end > data.size()) {
-    return invalid(fmt::format("data_offsets {} to {}, but the data has {} bytes: is the file cut short?", begin, end,
-                               data.size()));
+    return invalid_input(fmt::format("data_offsets {} to {}, but the data has {} bytes: is the file cut short?", begin,
+                                     end, data.size()));
   }
   if (end - begin != static_cast<std::uint64_t>(n_bytes)) {
-    return invalid(fmt::format("{} of {} is {} bytes, but data_offsets {} to {} are {}", to_string(shape), entry.dtype,
-                               n_bytes, begin, end, end - begin));
+    return invalid_input(fmt::format("{} of {} is {} bytes, but data_offsets {} to {} are {}", to_string(shape),
+                                     entry.dtype, n_bytes, begin, end, end - begin));
   }
   return StoredTensor{std::move(entry.name), *dtype, shape, data.data() + begin, n_bytes};
 }
 
 Result<std::vector<Entry>> read_header(ByteReader& bytes) {
   R1_TRY(const std::uint64_t n_bytes, bytes.read<std::uint64_t>("header length"));
-  if (n_bytes > kMaxHeaderBytes) {
-    return invalid(
-        fmt::format("a header of {} bytes, at most {} are read: not a safetensors file?", n_bytes, kMaxHeaderBytes));
+  if (n_bytes > kMaxJsonHeaderBytes) {
+    return invalid_input(fmt::format("a header of {} bytes, at most {} are read: not a safetensors file?", n_bytes,
+                                     kMaxJsonHeaderBytes));
   }
   R1_TRY(const std::span<const std::byte> header, bytes.take(n_bytes, "header"));
   const auto* text = reinterpret_cast<const char*>(header.data());
   HeaderEvents events;
-  if (!Json::sax_parse(text, text + header.size(), &events)) return invalid(std::move(events.error));
+  if (!Json::sax_parse(text, text + header.size(), &events)) return invalid_input(std::move(events.error));
   return std::move(events.entries);
 }
 
@@ -161,17 +159,17 @@ Status check_coverage(const std::vector<StoredTensor>& tensors, std::span<const 
   const StoredTensor* before = nullptr;
   for (const StoredTensor& tensor : tensors) {
     if (tensor.data < covered) {
-      return invalid(fmt::format("tensors {} and {} overlap", in_quotes(before->name), in_quotes(tensor.name)));
+      return invalid_input(fmt::format("tensors {} and {} overlap", in_quotes(before->name), in_quotes(tensor.name)));
     }
     if (tensor.data > covered) {
-      return invalid(
+      return invalid_input(
           fmt::format("{} bytes before tensor {} belong to none", tensor.data - covered, in_quotes(tensor.name)));
     }
     covered = tensor.data + tensor.n_bytes;
     before = &tensor;
   }
   const std::ptrdiff_t left = data.data() + data.size() - covered;
-  if (left != 0) return invalid(fmt::format("{} bytes at the end belong to no tensor", left));
+  if (left != 0) return invalid_input(fmt::format("{} bytes at the end belong to no tensor", left));
   return {};
 }
 
@@ -185,7 +183,8 @@ Result<std::vector<StoredTensor>> parse_safetensors(std::span<const std::byte> f
   tensors.reserve(entries.size());
   for (Entry& entry : entries) {
     const std::string name = in_quotes(entry.name);
-    if (entry.name.empty() || has_control_characters(entry.name)) return invalid(name + " is not a tensor's name");
+    if (entry.name.empty() || has_control_characters(entry.name))
+      return invalid_input(name + " is not a tensor's name");
     Result<StoredTensor> tensor = locate(std::move(entry), data);
     if (!tensor.ok()) return with_context(tensor.error(), "tensor " + name);
     tensors.push_back(std::move(tensor).value());

@@ -19,15 +19,13 @@ namespace {
 
 using Indexes = std::vector<std::size_t>;  // into the announced tensors
 
-Error invalid(std::string message) { return {ErrorCode::kInvalidInput, std::move(message)}; }
-
-Result<std::int64_t> check(const AnnouncedTensor& tensor) {
+Result<std::int64_t> checked_safetensors_bytes(const AnnouncedTensor& tensor) {
   const std::string name = in_quotes(tensor.name);
   if (tensor.name.empty() || tensor.name == "__metadata__" || has_control_characters(tensor.name)) {
-    return invalid(fmt::format("{} can't be a tensor's name in safetensors", name));
+    return invalid_input(fmt::format("{} can't be a tensor's name in safetensors", name));
   }
   if (traits(tensor.dtype).safetensors.empty()) {
-    return invalid(fmt::format("tensor {}: safetensors has no type {}", name, traits(tensor.dtype).name));
+    return invalid_input(fmt::format("tensor {}: safetensors has no type {}", name, traits(tensor.dtype).name));
   }
   Result<std::int64_t> n_bytes = checked_bytes(tensor.dtype, tensor.shape);
   if (!n_bytes.ok()) return with_context(n_bytes.error(), "tensor " + name);
@@ -77,7 +75,7 @@ Result<std::vector<std::int64_t>> check_all(const std::vector<AnnouncedTensor>& 
   R1_TRY_STATUS(check_unique_names(tensors));
   std::vector<std::int64_t> sizes;
   for (const AnnouncedTensor& tensor : tensors) {
-    R1_TRY(const std::int64_t n_bytes, check(tensor));
+    R1_TRY(const std::int64_t n_bytes, checked_safetensors_bytes(tensor));
     sizes.push_back(n_bytes);
   }
   return sizes;

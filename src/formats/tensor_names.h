@@ -14,6 +14,8 @@ namespace r1 {
 Status check_unique_names(const std::vector<StoredTensor>& tensors);
 Status check_unique_names(const std::vector<AnnouncedTensor>& tensors);
 
+inline bool contains(std::string_view name, std::string_view part) { return name.find(part) != name.npos; }
+
 // Names end up in messages and in tables on terminals.
 bool has_control_characters(std::string_view name);
 

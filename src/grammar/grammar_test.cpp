@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/rng.h"
+#include "grammar/accepts_for_tests.h"
 #include "grammar/automaton.h"
 #include "text/utf8.h"
 
@@ -11,15 +12,6 @@ namespace r1 {
 namespace {
 
 using Part = GrammarBuilder::Part;
-
-bool accepts(Automaton& automaton, std::string_view text) {
-  int state = automaton.begin();
-  for (const char c : text) {
-    state = automaton.next(state, static_cast<std::uint8_t>(c));
-    if (state == Automaton::kDead) return false;
-  }
-  return automaton.accepts(state);
-}
 
 TEST(CharSet, IsASetOfAllCharactersButSurrogates) {
   Rng rng(1, 0);

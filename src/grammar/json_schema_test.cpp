@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/rng.h"
+#include "grammar/accepts_for_tests.h"
 #include "grammar/automaton.h"
 #include "text/utf8.h"
 
@@ -22,15 +23,6 @@ Automaton automaton_of(const OrderedJson& schema) {
   auto grammar = json_schema_grammar(schema, "schema");
   EXPECT_TRUE(grammar.ok()) << schema.dump() << ": " << grammar.error().message;
   return Automaton(std::move(*grammar));
-}
-
-bool accepts(Automaton& automaton, std::string_view text) {
-  int state = automaton.begin();
-  for (const char c : text) {
-    state = automaton.next(state, static_cast<std::uint8_t>(c));
-    if (state == Automaton::kDead) return false;
-  }
-  return automaton.accepts(state);
 }
 
 // ---- a validator ----------------------------------------------------------------------------------------------------

@@ -13,8 +13,6 @@
 namespace r1 {
 namespace {
 
-bool is_exact(const InstructionSet& set) { return set.isa != "sse4"; }
-
 // Distance in units in the last place, counted on the ordered bit patterns.
 std::int64_t ulps_apart(float a, float b) {
   const auto ordered = [](float v) {

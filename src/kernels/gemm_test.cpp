@@ -62,8 +62,6 @@ double at(const GemmOperand& operand, int line, int k) {
   return operand.data[line * operand.line_step + k * operand.k_step];
 }
 
-bool is_exact(const InstructionSet& set) { return set.isa != "sse4"; }
-
 struct GemmShape {
   int n_lines, n_columns, n_k;
 };

@@ -9,6 +9,7 @@
 #include "base/dtype.h"
 #include "base/rng.h"
 #include "kernels/formats.h"
+#include "kernels/instruction_set.h"
 #include "kernels/kernels.h"
 
 namespace r1 {
@@ -17,6 +18,9 @@ inline constexpr Dtype kMultipliedDtypes[] = {Dtype::kF32,  Dtype::kF16,  Dtype:
                                               Dtype::kQ4_0, Dtype::kQ4_1, Dtype::kQ5_0,   Dtype::kQ5_1,
                                               Dtype::kQ8_0, Dtype::kQ2_K, Dtype::kQ3_K,   Dtype::kQ4_K,
                                               Dtype::kQ5_K, Dtype::kQ6_K, Dtype::kIQ4_NL, Dtype::kIQ4_XS};
+
+// SSE4 has no fused multiply-add: its results differ in the last bits.
+inline bool is_exact(const InstructionSet& set) { return set.isa != "sse4"; }
 
 // As an arena or a mapped tensor would be aligned.
 template <typename T>
@@ -72,16 +76,16 @@ inline Bytes random_weights(Dtype dtype, std::int64_t n_values) {
 }
 
 // Rows of activations as matmul wants them, with the values they stand for.
-struct Activations {
+struct QuantizedActivations {
   ActivationFormat format;
   std::int64_t row_bytes;
   Bytes bytes;
 };
 
-inline Activations quantized_activations(Dtype dtype, const std::vector<float>& x, int n_rows) {
+inline QuantizedActivations quantized_activations(Dtype dtype, const std::vector<float>& x, int n_rows) {
   const ActivationFormat format = kernels(dtype).activation;
   const std::int64_t n_cols = static_cast<std::int64_t>(x.size()) / n_rows;
-  Activations out{format, activation_row_bytes(format, n_cols), {}};
+  QuantizedActivations out{format, activation_row_bytes(format, n_cols), {}};
   out.bytes.resize(static_cast<std::size_t>(out.row_bytes * n_rows));
   for (int row = 0; row < n_rows; ++row) {
     quantize_activation(format, x.data() + row * n_cols, out.bytes.data() + row * out.row_bytes, n_cols);

@@ -12,15 +12,16 @@ namespace r1 {
 namespace {
 
 // Weights, activations and the arguments to multiply them, for one format.
-struct Product {
+struct QuantizedProduct {
   Dtype dtype;
   int n_rows, n_cols, n_tokens;
   Bytes w;
   std::vector<float> block_scales;
-  Activations x;
+  QuantizedActivations x;
   Bytes padded_w;  // w with rows further apart than their length
 
-  Product(Dtype type, int rows, int cols, int tokens) : dtype(type), n_rows(rows), n_cols(cols), n_tokens(tokens) {
+  QuantizedProduct(Dtype type, int rows, int cols, int tokens)
+      : dtype(type), n_rows(rows), n_cols(cols), n_tokens(tokens) {
     w = random_weights(dtype, std::int64_t{rows} * cols);
     block_scales = random_floats((rows + 200 + 127) / 128 * ((cols + 127) / 128), 5, 0.3f);
     x = quantized_activations(dtype, random_floats(std::int64_t{tokens} * cols, 6), tokens);
@@ -48,7 +49,7 @@ struct Product {
 };
 
 // The value an activation stands for.
-float activation_value(const Product& p, int token, int col) {
+float activation_value(const QuantizedProduct& p, int token, int col) {
   const std::byte* row = p.x.bytes.data() + token * p.x.row_bytes;
   if (p.x.format == ActivationFormat::kF32) return reinterpret_cast<const float*>(row)[col];
   if (p.x.format == ActivationFormat::kQ8_32) {
@@ -65,8 +66,6 @@ int columns_for(Dtype dtype, int n_blocks) {
 }
 
 // Sets that give exactly the portable kernels' bits. SSE4 has no fused multiply-add.
-bool is_exact(const InstructionSet& set) { return set.isa != "sse4"; }
-
 class EveryDtype : public testing::TestWithParam<Dtype> {};
 INSTANTIATE_TEST_SUITE_P(Matmul, EveryDtype, testing::ValuesIn(kMultipliedDtypes),
                          [](const auto& test) { return std::string(traits(test.param).name); });
@@ -75,7 +74,7 @@ INSTANTIATE_TEST_SUITE_P(Matmul, EveryDtype, testing::ValuesIn(kMultipliedDtypes
 // magnitudes; dequantised values themselves are rounded once or twice.
 TEST_P(EveryDtype, ProductEqualsTheSumInDoubleWithinTheBound) {
   for (const int n_blocks : {1, 2, 3, 7, 9}) {
-    const Product p(GetParam(), 19, columns_for(GetParam(), n_blocks), 5);
+    const QuantizedProduct p(GetParam(), 19, columns_for(GetParam(), n_blocks), 5);
     std::vector<float> w(static_cast<std::size_t>(p.n_rows) * p.n_cols);
     kernels(p.dtype).dequantize(p.w.data(), w.data(), static_cast<std::int64_t>(w.size()));
     for (const InstructionSet* set : usable_instruction_sets()) {
@@ -103,7 +102,7 @@ TEST_P(EveryDtype, ProductEqualsTheSumInDoubleWithinTheBound) {
 TEST_P(EveryDtype, EverySetGivesThePortableBits) {
   const InstructionSet& portable = *usable_instruction_sets()[0];
   for (const int n_blocks : {1, 2, 5, 8, 11}) {
-    const Product p(GetParam(), 21, columns_for(GetParam(), n_blocks), 9);
+    const QuantizedProduct p(GetParam(), 21, columns_for(GetParam(), n_blocks), 9);
     const auto expected = p.run(portable);
     for (const InstructionSet* set : usable_instruction_sets()) {
       if (!is_exact(*set)) continue;
@@ -120,7 +119,7 @@ TEST_P(EveryDtype, EverySetGivesThePortableBits) {
 // Every number of rows and tokens that a tile may leave over, against each row and token alone.
 TEST_P(EveryDtype, AResultDoesNotDependOnItsTile) {
   constexpr int kRows = 19, kTokens = 101;
-  const Product p(GetParam(), kRows, columns_for(GetParam(), 3), kTokens);
+  const QuantizedProduct p(GetParam(), kRows, columns_for(GetParam(), 3), kTokens);
   for (const InstructionSet* set : usable_instruction_sets()) {
     const auto matmul = set->matmul[static_cast<int>(p.dtype)];
     std::vector<float> alone(kRows * kTokens);
@@ -156,7 +155,7 @@ TEST_P(EveryDtype, AResultDoesNotDependOnItsTile) {
 }
 
 TEST_P(EveryDtype, RowsOfActivationsAreGatheredAndResultsStrided) {
-  const Product p(GetParam(), 11, columns_for(GetParam(), 2), 8);
+  const QuantizedProduct p(GetParam(), 11, columns_for(GetParam(), 2), 8);
   std::vector<std::int32_t> rows = {5, 5, 0, 7, 2};
   while (rows.size() < 37) rows.push_back(static_cast<std::int32_t>(rows.size() * 3 % 8));
   for (const InstructionSet* set : usable_instruction_sets()) {
@@ -184,7 +183,7 @@ TEST_P(EveryDtype, NonFiniteActivationsReachTheResult) {
   for (const float bad : {std::nanf(""), INFINITY, -INFINITY}) {
     auto x = random_floats(n_cols, 4);
     x[static_cast<std::size_t>(n_cols) - 3] = bad;
-    Product p(GetParam(), 3, n_cols, 1);
+    QuantizedProduct p(GetParam(), 3, n_cols, 1);
     for (const InstructionSet* set : usable_instruction_sets()) {
       set->quantize_activation(p.x.format, x.data(), p.x.bytes.data(), n_cols);
       for (const float y : p.run(*set)) EXPECT_FALSE(std::isfinite(y)) << set->name << " with " << bad;

@@ -120,9 +120,9 @@ TEST_P(LedgerCrash, KillLosesNothingThatWasAcknowledgedAndDoublesNothing) {
   }
 }
 
-std::string name_of(const testing::TestParamInfo<const char*>& home) { return home.param; }
+std::string name_of_store(const testing::TestParamInfo<const char*>& home) { return home.param; }
 
-INSTANTIATE_TEST_SUITE_P(Homes, LedgerCrash, testing::Values("Sqlite", "Postgres"), name_of);
+INSTANTIATE_TEST_SUITE_P(Homes, LedgerCrash, testing::Values("Sqlite", "Postgres"), name_of_store);
 
 }  // namespace
 }  // namespace r1

@@ -315,13 +315,13 @@ TEST_P(LedgerConformance, GeneratedEventsEqualAnIndependentOracle) {
   EXPECT_TRUE(o1 == got_o1);
 }
 
-std::string name_of(const testing::TestParamInfo<Home>& home) {
+std::string name_of_home(const testing::TestParamInfo<Home>& home) {
   constexpr std::array kNames = {"Memory", "Sqlite", "Postgres"};
   return kNames.at(static_cast<std::size_t>(home.param));
 }
 
 INSTANTIATE_TEST_SUITE_P(Homes, LedgerConformance, testing::Values(Home::kMemory, Home::kSqlite, Home::kPostgres),
-                         name_of);
+                         name_of_home);
 
 // A clock that is set, a day forward or back, by an hour for daylight saving, by a second that was inserted: entries
 // stay in the order they were made, sums stay what they are, no limit is escaped for longer than its own minute, and no

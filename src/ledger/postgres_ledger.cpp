@@ -17,19 +17,19 @@
 namespace r1 {
 namespace {
 
-constexpr int kSchemaVersion = 1, kPageEntries = 2000;
+constexpr int kPostgresSchemaVersion = 1, kPageEntries = 2000;
 constexpr std::chrono::milliseconds kReconnectPause{250};  // between two tries: what waits meanwhile fails at once
 
 // Of this program in a database: "r1ledger", and the same with its last letter changed.
 constexpr std::int64_t kWriterLock = 0x72316c6564676572, kServingLock = 0x72316c6564676573;
 
-struct Close {
+struct ClosePostgres {
   void operator()(PGconn* connection) const { PQfinish(connection); }
   void operator()(PGresult* result) const { PQclear(result); }
   void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
 };
-using Connection = std::unique_ptr<PGconn, Close>;
-using Rows = std::unique_ptr<PGresult, Close>;
+using Connection = std::unique_ptr<PGconn, ClosePostgres>;
+using Rows = std::unique_ptr<PGresult, ClosePostgres>;
 
 std::string one_line(std::string text) {
   while (!text.empty() && text.back() == '\n') text.pop_back();
@@ -40,7 +40,7 @@ std::string one_line(std::string text) {
 // Host and database, without user and password.
 Result<std::string> name_of(const std::string& url) {
   char* problem = nullptr;
-  const std::unique_ptr<PQconninfoOption, Close> options(PQconninfoParse(url.c_str(), &problem));
+  const std::unique_ptr<PQconninfoOption, ClosePostgres> options(PQconninfoParse(url.c_str(), &problem));
   if (!options) {
     // libpq's words quote the text, and a password may be in it.
     PQfreemem(problem);
@@ -328,9 +328,9 @@ class PostgresStore final : public LedgerStore {
     }
     R1_TRY(const Rows rows, ask("SELECT max(version) FROM r1_ledger.schema_version"));
     const std::int64_t version = number_at(rows, 0, 0);
-    if (version == kSchemaVersion) return {};
+    if (version == kPostgresSchemaVersion) return {};
     return Error{ErrorCode::kUnsupported, fmt::format("the ledger {} has schema version {}, this program knows {}",
-                                                      name_, version, kSchemaVersion)};
+                                                      name_, version, kPostgresSchemaVersion)};
   }
 
   Result<bool> has_schema() {

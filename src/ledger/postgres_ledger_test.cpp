@@ -17,7 +17,7 @@
 namespace r1 {
 namespace {
 
-std::unique_ptr<Ledger> open_or_fail(const std::string& url, LedgerRole role = LedgerRole::kAdministers) {
+std::unique_ptr<Ledger> open_postgres(const std::string& url, LedgerRole role = LedgerRole::kAdministers) {
   auto opened = open_postgres_ledger(url, {.role = role, .snapshot_every = 200});
   EXPECT_TRUE(opened.ok()) << opened.error().message;
   return opened.ok() ? *std::move(opened) : nullptr;
@@ -74,7 +74,7 @@ class PostgresLedgerTest : public testing::Test {
 };
 
 TEST_F(PostgresLedgerTest, OneServesAndOthersMayAdminister) {
-  auto server = open_or_fail(url_, LedgerRole::kServes);
+  auto server = open_postgres(url_, LedgerRole::kServes);
   const std::int64_t key = prepare(*server);
   const Admission running = *server->reserve({key, "r1", 1, 10, ""});
   const auto second = open_postgres_ledger(url_, {.role = LedgerRole::kServes});
@@ -83,7 +83,7 @@ TEST_F(PostgresLedgerTest, OneServesAndOthersMayAdminister) {
             std::string::npos)
       << second.error().message;
   {
-    const auto administrator = open_or_fail(url_);
+    const auto administrator = open_postgres(url_);
     EXPECT_EQ(administrator->verify()->n_open_holds, 1) << "it doesn't void what the server holds";
     const NewKey made = administrator->create_key(1, "second", {}).value();
     EXPECT_TRUE(server->authenticate(made.secret).ok()) << "the server knows it at once";
@@ -92,13 +92,13 @@ TEST_F(PostgresLedgerTest, OneServesAndOthersMayAdminister) {
   EXPECT_EQ(server->reserve({key, "r1", 1, 10, ""})->refusal, Refusal::kKey);
   EXPECT_TRUE(server->settle(running.hold.id, {.prompt = 1, .completion = 1}).ok()) << "what runs is still settled";
   server.reset();
-  server = open_or_fail(url_, LedgerRole::kServes);
+  server = open_postgres(url_, LedgerRole::kServes);
   EXPECT_TRUE(server->verify().ok());
 }
 
 TEST_F(PostgresLedgerTest, WritersInTurnKeepOneChain) {
   std::vector<std::unique_ptr<Ledger>> ledgers;
-  for (int i = 0; i < 3; ++i) ledgers.push_back(open_or_fail(url_));
+  for (int i = 0; i < 3; ++i) ledgers.push_back(open_postgres(url_));
   const std::int64_t account = ledgers[0]->create_account("acme", AccountKind::kPrepaid).value();
   std::vector<std::thread> threads;
   for (const auto& ledger : ledgers) {
@@ -115,7 +115,7 @@ TEST_F(PostgresLedgerTest, WritersInTurnKeepOneChain) {
 }
 
 TEST_F(PostgresLedgerTest, AConnectionThatWasLostIsMadeAgain) {
-  const auto ledger = open_or_fail(url_, LedgerRole::kServes);
+  const auto ledger = open_postgres(url_, LedgerRole::kServes);
   const std::int64_t key = prepare(*ledger);
   for (int i = 0; i < 3; ++i) {
     end_connections(name_);
@@ -126,7 +126,7 @@ TEST_F(PostgresLedgerTest, AConnectionThatWasLostIsMadeAgain) {
 }
 
 TEST_F(PostgresLedgerTest, WithoutItsServerEveryRequestIsAnErrorAndThenItGoesOn) {
-  const auto ledger = open_or_fail(url_, LedgerRole::kServes);
+  const auto ledger = open_postgres(url_, LedgerRole::kServes);
   const std::int64_t key = prepare(*ledger);
   const Admission running = *ledger->reserve({key, "r1", 1, 10, ""});
   PostgresCluster::instance().kill_server();
@@ -194,7 +194,7 @@ void kill_backend(const std::string& name) {
 TEST_F(PostgresLedgerTest, KillsUnderLoadLoseNothingAndDoubleNothing) {
   const char* wanted = std::getenv("R1_LEDGER_KILLS");
   const int n_kills = wanted == nullptr ? 20 : std::atoi(wanted);
-  const auto ledger = open_or_fail(url_, LedgerRole::kServes);
+  const auto ledger = open_postgres(url_, LedgerRole::kServes);
   const std::int64_t key = prepare(*ledger);
   std::atomic<bool> is_over = false;
   std::vector<std::unique_ptr<Load>> loads;
@@ -249,7 +249,7 @@ class PostgresLedgerUnknown : public PostgresLedgerTest {
  protected:
   void SetUp() override {
     PostgresLedgerTest::SetUp();
-    ledger_ = open_or_fail(url_, LedgerRole::kServes);
+    ledger_ = open_postgres(url_, LedgerRole::kServes);
     key_ = prepare(*ledger_);
     admin_.must("SET synchronous_commit = local");  // its own commits don't wait
     admin_.must("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
@@ -315,7 +315,7 @@ TEST_F(PostgresLedgerUnknown, AReservationThatCouldNotBeAnsweredIsVoidedOnceItIs
 }
 
 TEST_F(PostgresLedgerTest, EntriesAreOnlyAppendedAndVerifyFindsWhatWasChanged) {
-  const auto ledger = open_or_fail(url_);
+  const auto ledger = open_postgres(url_);
   const std::int64_t key = prepare(*ledger);
   ASSERT_TRUE(ledger->settle(ledger->reserve({key, "r1", 5, 100, "a"})->hold.id, {.prompt = 5, .completion = 9}).ok());
   Sql sql(url_);
@@ -368,7 +368,7 @@ TEST_F(PostgresLedgerTest, RefusesWhatItCantBeIn) {
   Sql sql(PostgresCluster::instance().url_of("postgres"));
   sql.must("CREATE DATABASE ascii ENCODING 'SQL_ASCII' TEMPLATE template0");
   EXPECT_EQ(error_of(PostgresCluster::instance().url_of("ascii")).code, ErrorCode::kUnsupported);
-  open_or_fail(url_).reset();
+  open_postgres(url_).reset();
   Sql(url_).must("INSERT INTO r1_ledger.schema_version VALUES (2)");
   EXPECT_EQ(error_of(url_).code, ErrorCode::kUnsupported);
 }

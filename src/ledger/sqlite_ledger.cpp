@@ -18,7 +18,7 @@
 namespace r1 {
 namespace {
 
-constexpr int kBusyTimeoutMs = 10'000, kSchemaVersion = 2;
+constexpr int kBusyTimeoutMs = 10'000, kSqliteSchemaVersion = 2;
 
 constexpr const char* kSchema = R"(
 CREATE TABLE entries (
@@ -44,12 +44,12 @@ CREATE TABLE snapshot (
 PRAGMA user_version = 2;
 )";
 
-struct Close {
+struct CloseSqlite {
   void operator()(sqlite3* database) const { sqlite3_close(database); }
   void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
 };
-using Database = std::unique_ptr<sqlite3, Close>;
-using Statement = std::unique_ptr<sqlite3_stmt, Close>;
+using Database = std::unique_ptr<sqlite3, CloseSqlite>;
+using Statement = std::unique_ptr<sqlite3_stmt, CloseSqlite>;
 
 Error failed(sqlite3* database, const std::string& path, std::string_view doing) {
   const int code = sqlite3_errcode(database) & 0xff;
@@ -277,10 +277,10 @@ class SqliteStore final : public LedgerStore {
     const int version = sqlite3_column_int(statement.get(), 0);
     sqlite3_reset(statement.get());
     if (version == 0) R1_TRY_STATUS(run(kSchema));
-    if (version < kSchemaVersion) return run(kSnapshotSchema);
-    if (version == kSchemaVersion) return {};
+    if (version < kSqliteSchemaVersion) return run(kSnapshotSchema);
+    if (version == kSqliteSchemaVersion) return {};
     return Error{ErrorCode::kUnsupported, fmt::format("the ledger {} has schema version {}, this program knows {}",
-                                                      path_, version, kSchemaVersion)};
+                                                      path_, version, kSqliteSchemaVersion)};
   }
 
   Status prepare_all() {

@@ -16,7 +16,7 @@
 namespace r1 {
 namespace {
 
-std::unique_ptr<Ledger> open_or_fail(const std::string& path, const SqliteLedgerOptions& options = {}) {
+std::unique_ptr<Ledger> open_sqlite(const std::string& path, const SqliteLedgerOptions& options = {}) {
   auto opened = open_sqlite_ledger(path, options);
   EXPECT_TRUE(opened.ok()) << opened.error().message;
   return opened.ok() ? *std::move(opened) : nullptr;
@@ -34,7 +34,7 @@ TEST(SqliteLedgerTampering, VerifyFindsAChangeOfAnyFieldOfAnyRow) {
   const TempFolder folder;
   const std::string path = folder.path_of("ledger.db"), copy = folder.path_of("copy.db");
   {
-    const auto ledger = open_or_fail(path);
+    const auto ledger = open_sqlite(path);
     const std::int64_t key = prepare(*ledger);
     ASSERT_TRUE(ledger->set_prices({.model = "other"}).ok());
     ASSERT_TRUE(ledger->limit_key(key, {.budget_nanousd = 1'000'000'000}).ok());
@@ -54,7 +54,7 @@ TEST(SqliteLedgerTampering, VerifyFindsAChangeOfAnyFieldOfAnyRow) {
   };
   EXPECT_FALSE(is_found("SELECT 1")) << "untouched, it verifies";
   constexpr int kRows = 11;
-  ASSERT_EQ(open_or_fail(path)->verify()->n_entries, kRows);
+  ASSERT_EQ(open_sqlite(path)->verify()->n_entries, kRows);
   for (int row = 1; row <= kRows; ++row) {
     const std::string where = " WHERE seq = " + std::to_string(row);
     for (const std::string_view column : kEntryColumns) {
@@ -77,7 +77,7 @@ TEST(SqliteLedgerTampering, VerifyFindsAChangeOfAnyFieldOfAnyRow) {
 TEST(SqliteLedgerTampering, TheFileItselfOnlyTakesMore) {
   const TempFolder folder;
   const std::string path = folder.path_of("ledger.db");
-  prepare(*open_or_fail(path));
+  prepare(*open_sqlite(path));
   sqlite3* database = nullptr;
   ASSERT_EQ(sqlite3_open(path.c_str(), &database), SQLITE_OK);
   for (const char* change : {"UPDATE entries SET model = 'x'", "DELETE FROM entries"}) {
@@ -89,10 +89,10 @@ TEST(SqliteLedgerTampering, TheFileItselfOnlyTakesMore) {
 TEST(SqliteLedgerFailure, AFullDiskIsAClearErrorAndNothingIsLost) {
   const TempFolder folder;
   const std::string path = folder.path_of("ledger.db");
-  const std::int64_t key = prepare(*open_or_fail(path));
+  const std::int64_t key = prepare(*open_sqlite(path));
   std::int64_t n_reserved = 0;
   {
-    const auto ledger = open_or_fail(path, {.max_pages = 12});
+    const auto ledger = open_sqlite(path, {.max_pages = 12});
     Result<Admission> admission = ledger->reserve({key, "r1", 1, 1, ""});
     for (; admission.ok() && n_reserved < 10'000; admission = ledger->reserve({key, "r1", 1, 1, ""})) ++n_reserved;
     ASSERT_FALSE(admission.ok()) << "12 pages took " << n_reserved << " entries";
@@ -102,7 +102,7 @@ TEST(SqliteLedgerFailure, AFullDiskIsAClearErrorAndNothingIsLost) {
     EXPECT_FALSE(ledger->reserve({key, "r1", 1, 1, ""}).ok()) << "and again";
     EXPECT_EQ(ledger->verify()->n_open_holds, n_reserved);
   }
-  const auto ledger = open_or_fail(path);
+  const auto ledger = open_sqlite(path);
   EXPECT_EQ(ledger->reserve({key, "r1", 1, 1, ""})->refusal, Refusal::kNone) << "with room, it goes on";
   EXPECT_EQ(ledger->verify()->n_open_holds, n_reserved + 1);
 }
@@ -156,12 +156,12 @@ const char* failing_vfs() {
 TEST(SqliteLedgerFailure, AnyFailingWriteOrSyncIsNoFalseSuccess) {
   const TempFolder folder;
   const std::string path = folder.path_of("ledger.db");
-  const std::int64_t key = prepare(*open_or_fail(path));
+  const std::int64_t key = prepare(*open_sqlite(path));
   int n_failures = 0;
   for (int n = 0; n < 40; ++n) {
     std::set<std::int64_t> acknowledged;
     {
-      const auto ledger = open_or_fail(path, {.vfs = failing_vfs()});
+      const auto ledger = open_sqlite(path, {.vfs = failing_vfs()});
       operations_left = n;
       for (int request = 0; request < 5; ++request) {
         const auto admission = ledger->reserve({key, "r1", 1, 10, ""});
@@ -173,7 +173,7 @@ TEST(SqliteLedgerFailure, AnyFailingWriteOrSyncIsNoFalseSuccess) {
       }
     }
     operations_left = -1;
-    const auto ledger = open_or_fail(path);
+    const auto ledger = open_sqlite(path);
     const auto report = ledger->verify();
     ASSERT_TRUE(report.ok()) << "operation " << n << " failed: " << report.error().message;
     const auto settled = settlements_in(*ledger);
@@ -209,16 +209,16 @@ int fail_each_and_compare(int n) {
   constexpr std::int64_t kCredit = 1'000'000'000'000;
   const TempFolder folder;
   const std::string path = folder.path_of("ledger.db");
-  const std::int64_t key = prepare(*open_or_fail(path));
+  const std::int64_t key = prepare(*open_sqlite(path));
   std::vector<Asked> asked;
   {
-    const auto ledger = open_or_fail(path, {.vfs = failing_vfs(), .snapshot_every = 5});
+    const auto ledger = open_sqlite(path, {.vfs = failing_vfs(), .snapshot_every = 5});
     n_operations = 0;
     fails_each = n;
     for (int request = 0; request < 20; ++request) asked.push_back(ask(*ledger, key, request));
   }
   fails_each = 0;
-  const auto ledger = open_or_fail(path, {.role = LedgerRole::kServes});
+  const auto ledger = open_sqlite(path, {.role = LedgerRole::kServes});
   const auto report = ledger->verify();
   EXPECT_TRUE(report.ok()) << "each " << n << "th failed: " << report.error().message;
   auto settled = settlements_in(*ledger);
@@ -259,12 +259,12 @@ TEST(SqliteLedgerFailure, EachNthWriteFailingLosesNothingAndDoublesNothing) {
 TEST(SqliteLedger, OneProcessServesAndOthersMayAdminister) {
   const TempFolder folder;
   const std::string path = folder.path_of("ledger.db");
-  const auto server = open_or_fail(path, {.role = LedgerRole::kServes});
+  const auto server = open_sqlite(path, {.role = LedgerRole::kServes});
   const std::int64_t key = prepare(*server);
   const Admission running = *server->reserve({key, "r1", 1, 10, ""});
   EXPECT_FALSE(open_sqlite_ledger(path, {.role = LedgerRole::kServes}).ok());
   {
-    const auto administrator = open_or_fail(path);
+    const auto administrator = open_sqlite(path);
     EXPECT_EQ(administrator->verify()->n_open_holds, 1) << "it doesn't void what the server holds";
     const NewKey second = administrator->create_key(1, "second", {}).value();
     EXPECT_TRUE(server->authenticate(second.secret).ok()) << "the server knows it at once";
@@ -281,7 +281,7 @@ TEST(SqliteLedger, RefusesWhatIsNoLedgerAndWhatIsNewer) {
   EXPECT_EQ(open_sqlite_ledger(text).error().code, ErrorCode::kInvalidInput);
   EXPECT_FALSE(open_sqlite_ledger("/no/such/folder/ledger.db").ok());
   const std::string path = folder.path_of("ledger.db");
-  open_or_fail(path).reset();
+  open_sqlite(path).reset();
   sql(path, "PRAGMA user_version = 3");
   EXPECT_EQ(open_sqlite_ledger(path).error().code, ErrorCode::kUnsupported);
 }

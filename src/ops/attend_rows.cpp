@@ -10,11 +10,10 @@
 
 namespace r1 {
 
-constexpr int kBlock = KvCache::kBlockTokens;
 constexpr float kMasked = -std::numeric_limits<float>::infinity();
 
 std::int64_t decoded_floats(Dtype dtype, int k_width, int v_width) {
-  return is_plain_float(dtype) ? 0 : std::int64_t{kBlock} * (k_width + v_width);
+  return is_plain_float(dtype) ? 0 : std::int64_t{kBlockPositions} * (k_width + v_width);
 }
 
 KvSlice decode_slice(const KvSlice& slice, int k_width, int v_width, float* decoded) {
@@ -28,12 +27,13 @@ KvSlice decode_slice(const KvSlice& slice, int k_width, int v_width, float* deco
   plain.k = decode(slice.k, slice.k_row_bytes, k_width, decoded);
   plain.k_row_bytes = std::int64_t{k_width} * 4;
   const bool is_shared = slice.v == slice.k;  // MLA: values are the beginning of the rows that are keys
-  plain.v = is_shared ? plain.k : decode(slice.v, slice.v_row_bytes, v_width, decoded + std::int64_t{kBlock} * k_width);
+  plain.v = is_shared ? plain.k
+                      : decode(slice.v, slice.v_row_bytes, v_width, decoded + std::int64_t{kBlockPositions} * k_width);
   plain.v_row_bytes = is_shared ? plain.k_row_bytes : std::int64_t{v_width} * 4;
   return plain;
 }
 
-std::int64_t AttendRows::scratch_floats(int n_rows) { return std::int64_t{n_rows} * (3 + kBlock); }
+std::int64_t AttendRows::scratch_floats(int n_rows) { return std::int64_t{n_rows} * (3 + kBlockPositions); }
 
 AttendRows::AttendRows(Shape shape, const float* q, std::int64_t q_stride, const int* positions, float* out,
                        std::int64_t out_stride, float* scratch)
@@ -54,16 +54,16 @@ AttendRows::AttendRows(Shape shape, const float* q, std::int64_t q_stride, const
 // scores_ = q . k for queries from first_row on.
 void AttendRows::score(const KvSlice& slice, int first_row) {
   const float* q = q_ + first_row * q_stride_;
-  float* scores = scores_ + std::int64_t{first_row} * kBlock;
+  float* scores = scores_ + std::int64_t{first_row} * kBlockPositions;
   if (slice.k_transposed != nullptr) {
     accumulate_rows({.w = reinterpret_cast<const std::byte*>(slice.k_transposed),
-                     .w_row_bytes = kBlock * 4,
+                     .w_row_bytes = kBlockPositions * 4,
                      .x = q,
                      .x_stride = q_stride_,
                      .y = scores,
-                     .y_stride = kBlock,
+                     .y_stride = kBlockPositions,
                      .n_rows = shape_.k_width,
-                     .n_cols = kBlock,
+                     .n_cols = kBlockPositions,
                      .n_tokens = shape_.n_rows - first_row});
     return;
   }
@@ -73,7 +73,7 @@ void AttendRows::score(const KvSlice& slice, int first_row) {
                .x = reinterpret_cast<const std::byte*>(q),
                .x_row_bytes = q_stride_ * 4,
                .y = scores,
-               .y_stride = kBlock,
+               .y_stride = kBlockPositions,
                .n_rows = slice.n_tokens,
                .n_cols = shape_.k_width,
                .n_tokens = shape_.n_rows - first_row,
@@ -83,13 +83,13 @@ void AttendRows::score(const KvSlice& slice, int first_row) {
 // scores_ = exp(scores_ - the new maximum), alpha_ = by how much the old sums shrink.
 void AttendRows::weigh(const KvSlice& slice, int first_row) {
   for (int row = first_row; row < shape_.n_rows; ++row) {
-    float* scores = scores_ + std::int64_t{row} * kBlock;
+    float* scores = scores_ + std::int64_t{row} * kBlockPositions;
     const int visible = std::min(positions_[row] + 1 - slice.first_position, slice.n_tokens);
-    std::fill(scores + visible, scores + kBlock, kMasked);
+    std::fill(scores + visible, scores + kBlockPositions, kMasked);
     const float new_max = std::max(max_[row], max_value(scores, visible));
     alpha_[row] = max_[row];
     exp_and_sum(&alpha_[row], new_max, 1);  // 0 for the first block, whose old maximum is -inf
-    sum_[row] = sum_[row] * alpha_[row] + exp_and_sum(scores, new_max, kBlock);
+    sum_[row] = sum_[row] * alpha_[row] + exp_and_sum(scores, new_max, kBlockPositions);
     max_[row] = new_max;
   }
 }
@@ -105,8 +105,8 @@ void AttendRows::take(const KvSlice& slice) {
   accumulate_rows({.w = slice.v,
                    .w_row_bytes = slice.v_row_bytes,
                    .dtype = slice.dtype,
-                   .x = scores_ + std::int64_t{first_row} * kBlock,
-                   .x_stride = kBlock,
+                   .x = scores_ + std::int64_t{first_row} * kBlockPositions,
+                   .x_stride = kBlockPositions,
                    .y = out_ + first_row * out_stride_,
                    .y_stride = out_stride_,
                    .alpha = is_empty_ ? nullptr : alpha_ + first_row,

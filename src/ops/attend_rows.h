@@ -15,6 +15,8 @@
 
 namespace r1 {
 
+inline constexpr int kBlockPositions = KvCache::kBlockTokens;  // of the cache that are looked at together
+
 // Keys and values of one block of positions, as one head sees them.
 struct KvSlice {
   const std::byte* k = nullptr;  // [n_tokens, k_width], rows k_row_bytes apart; or in its place:

@@ -17,7 +17,6 @@
 namespace r1 {
 namespace {
 
-constexpr int kBlock = KvCache::kBlockTokens;
 constexpr int kTaskHeads = 16;
 constexpr int kMostParts = 16, kLeastPositions = 128;  // of a row; of a part
 constexpr std::int64_t kMostFloats = std::int64_t{16} << 20;
@@ -65,8 +64,8 @@ struct Row {
 
   Row(Pass& pass, const MlaShape& s, const SequenceRows& rows, int r)
       : sequence(&rows), row(rows.first_row + r), position(rows.first_position + r) {
-    const int n_blocks = position / kBlock + 1;
-    part_positions = std::max(kLeastPositions, (n_blocks + kMostParts - 1) / kMostParts * kBlock);
+    const int n_blocks = position / kBlockPositions + 1;
+    part_positions = std::max(kLeastPositions, (n_blocks + kMostParts - 1) / kMostParts * kBlockPositions);
     n_parts = position / part_positions + 1;
     const std::int64_t n = std::int64_t{n_parts} * s.n_heads;
     queries = pass.arena.allocate_floats(std::int64_t{s.n_heads} * s.latent_width());
@@ -101,10 +100,11 @@ void attend_part(const Pass& pass, const MlaInputs& in, const Row& row, int part
   float* decoded = scratch + AttendRows::scratch_floats(kTaskHeads);
   const int begin = part * row.part_positions, end = std::min(begin + row.part_positions, row.position + 1);
   const auto block_at = [&](int position) {
-    return pass.kv.k_block(in.layer, row.sequence->blocks[static_cast<std::size_t>(position / kBlock)]);
+    return pass.kv.k_block(in.layer, row.sequence->blocks[static_cast<std::size_t>(position / kBlockPositions)]);
   };
-  for (int first = begin; first < end; first += kBlock) {
-    const std::byte *block = block_at(first), *next = first + kBlock < end ? block_at(first + kBlock) : nullptr;
+  for (int first = begin; first < end; first += kBlockPositions) {
+    const std::byte *block = block_at(first),
+                    *next = first + kBlockPositions < end ? block_at(first + kBlockPositions) : nullptr;
     const KvSlice slice{.k = block,
                         .k_row_bytes = pass.kv.k_row_bytes(),
                         .v = block,
@@ -112,7 +112,7 @@ void attend_part(const Pass& pass, const MlaInputs& in, const Row& row, int part
                         .next_k = next,
                         .dtype = pass.kv.layout().dtype,
                         .first_position = first,
-                        .n_tokens = std::min(kBlock, end - first)};
+                        .n_tokens = std::min(kBlockPositions, end - first)};
     attend.take(decode_slice(slice, s.latent_width(), s.kv_lora_rank, decoded));
   }
   std::copy_n(attend.maxima(), n_heads, row.maxima + at);

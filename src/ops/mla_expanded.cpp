@@ -12,7 +12,6 @@
 namespace r1 {
 namespace {
 
-constexpr int kBlock = KvCache::kBlockTokens;
 constexpr int kTaskRows = 512;       // rows that use keys and values once they are made
 constexpr int kMadePositions = 128;  // positions whose keys and values are made at a time
 
@@ -29,11 +28,11 @@ class SequenceLatents {
   // Positions [first, first + n) of the sequence, n at most kMadePositions and within blocks that begin at `first`, in
   // f32.
   void decode(int first, int n, float* latents) const {
-    for (int at = 0; at < n; at += kBlock) {
-      const KvBlockId block = sequence_.blocks[static_cast<std::size_t>((first + at) / kBlock)];
+    for (int at = 0; at < n; at += kBlockPositions) {
+      const KvBlockId block = sequence_.blocks[static_cast<std::size_t>((first + at) / kBlockPositions)];
       kernels(pass_.kv.layout().dtype)
           .dequantize(pass_.kv.k_block(layer_, block), latents + std::int64_t{at} * s_.latent_width(),
-                      std::int64_t{std::min(kBlock, n - at)} * s_.latent_width());
+                      std::int64_t{std::min(kBlockPositions, n - at)} * s_.latent_width());
     }
   }
 
@@ -54,11 +53,11 @@ class SequenceLatents {
     if (format == ActivationFormat::kF32 || quantized != nullptr) return;
     const int n_positions = sequence_.first_position + sequence_.n_rows;
     const std::int64_t row_bytes = activation_row_bytes(format, s_.kv_lora_rank);
-    const std::int64_t block_floats = std::int64_t{kBlock} * s_.latent_width();
+    const std::int64_t block_floats = std::int64_t{kBlockPositions} * s_.latent_width();
     quantized = pass_.arena.allocate(row_bytes * n_positions);
     const ArenaScope scope(pass_.arena);
     float* scratch = pass_.arena.allocate_floats(block_floats * pass_.pool.n_threads());
-    pass_.parallel_pieces(n_positions, kBlock, [&](std::int64_t first, std::int64_t last, int thread) {
+    pass_.parallel_pieces(n_positions, kBlockPositions, [&](std::int64_t first, std::int64_t last, int thread) {
       float* latents = scratch + block_floats * thread;
       decode(static_cast<int>(first), static_cast<int>(last - first), latents);
       for (std::int64_t position = first; position < last; ++position, latents += s_.latent_width()) {
@@ -79,12 +78,12 @@ struct MadeKeysAndValues {
   float* latents;          // [kMadePositions, latent_width]
   float* keys;             // [kMadePositions, nope]
   float* values;           // [kMadePositions, v_head_dim]
-  float* keys_transposed;  // [nope + rope, kBlock]
+  float* keys_transposed;  // [nope + rope, kBlockPositions]
   float* key_weights;      // [kv_lora_rank, nope], where they are stored transposed
 
   static std::int64_t floats(const MlaShape& s) {
     return std::int64_t{kMadePositions} * (s.latent_width() + s.qk_nope_head_dim + s.v_head_dim) +
-           std::int64_t{kBlock} * s.q_head_dim() + std::int64_t{s.kv_lora_rank} * s.qk_nope_head_dim;
+           std::int64_t{kBlockPositions} * s.q_head_dim() + std::int64_t{s.kv_lora_rank} * s.qk_nope_head_dim;
   }
 
   MadeKeysAndValues(const MlaShape& s, float* scratch)
@@ -92,7 +91,7 @@ struct MadeKeysAndValues {
         keys(latents + std::int64_t{kMadePositions} * s.latent_width()),
         values(keys + std::int64_t{kMadePositions} * s.qk_nope_head_dim),
         keys_transposed(values + std::int64_t{kMadePositions} * s.v_head_dim),
-        key_weights(keys_transposed + std::int64_t{kBlock} * s.q_head_dim()) {}
+        key_weights(keys_transposed + std::int64_t{kBlockPositions} * s.q_head_dim()) {}
 
   void make(const MlaShape& s, const HeadWeights& w, const SequenceLatents& all, int first, int n) const {
     all.decode(first, n, latents);
@@ -117,7 +116,7 @@ struct MadeKeysAndValues {
     const float* rotated = latents + std::int64_t{at} * s.latent_width() + s.kv_lora_rank;
     transpose(keys + std::int64_t{at} * s.qk_nope_head_dim, s.qk_nope_head_dim, s.qk_nope_head_dim, n, keys_transposed);
     transpose(rotated, s.latent_width(), s.qk_rope_head_dim, n,
-              keys_transposed + std::int64_t{s.qk_nope_head_dim} * kBlock);
+              keys_transposed + std::int64_t{s.qk_nope_head_dim} * kBlockPositions);
   }
 
  private:
@@ -127,8 +126,8 @@ struct MadeKeysAndValues {
     constexpr int kColumns = 16;
     for (int first = 0; first < n_columns; first += kColumns) {
       const int end = std::min(first + kColumns, n_columns);
-      for (int t = 0; t < kBlock; ++t) {
-        for (int c = first; c < end; ++c) to[c * kBlock + t] = t < n ? from[t * stride + c] : 0.0f;
+      for (int t = 0; t < kBlockPositions; ++t) {
+        for (int c = first; c < end; ++c) to[c * kBlockPositions + t] = t < n ? from[t * stride + c] : 0.0f;
       }
     }
   }
@@ -156,8 +155,8 @@ void attend(const MlaInputs& in, const Task& task, const SequenceLatents& latent
   for (int first = 0; first < n_positions; first += kMadePositions) {
     const int n_made = std::min(kMadePositions, n_positions - first);
     made.make(s, w, latents, first, n_made);
-    for (int at = 0; at < n_made; at += kBlock) {
-      const int n = std::min(kBlock, n_made - at);
+    for (int at = 0; at < n_made; at += kBlockPositions) {
+      const int n = std::min(kBlockPositions, n_made - at);
       made.transpose_block(s, at, n);
       attend.take({.k_transposed = made.keys_transposed,
                    .v = reinterpret_cast<const std::byte*>(made.values + std::int64_t{at} * s.v_head_dim),

@@ -33,7 +33,7 @@ CompletionRequest read(const std::string& extra) {
   return request;
 }
 
-struct Answer {
+struct FilteredAnswer {
   std::string thinking, text, raw;
   std::vector<ToolCallDelta> calls;  // put together
 };
@@ -67,11 +67,12 @@ class AnswerFilterTest : public testing::TestWithParam<bool> {
     return scores;
   }
 
-  Answer draw(const CompletionRequest& request, Start start, const std::shared_ptr<TokenMasks>& masks, Rng& rng) {
+  FilteredAnswer draw(const CompletionRequest& request, Start start, const std::shared_ptr<TokenMasks>& masks,
+                      Rng& rng) {
     AnswerFilter filter(*tokenizer_, start, masks);
     AnswerStream stream(*tokenizer_, start);
     ToolCallParser parser(kDeepSeekToolSyntax);
-    Answer answer;
+    FilteredAnswer answer;
     const auto take = [&](const SplitText& split, bool is_end) {
       std::vector<ToolCallDelta> deltas;
       answer.thinking += split.thinking;
@@ -106,7 +107,7 @@ class AnswerFilterTest : public testing::TestWithParam<bool> {
   std::optional<Tokenizer> tokenizer_;
 };
 
-void expect_valid_calls(const Answer& answer) {
+void expect_valid_calls(const FilteredAnswer& answer) {
   for (const ToolCallDelta& call : answer.calls) {
     const Json arguments = Json::parse(call.arguments, nullptr, false);
     ASSERT_TRUE(arguments.is_object()) << call.arguments;
@@ -132,11 +133,15 @@ TEST_P(AnswerFilterTest, JsonComesBehindTheThought) {
     for (const CompletionRequest* request : {&schema, &object}) {
       const auto shared = masks(*request, start);
       for (int i = 0; i < 10; ++i) {
-        const Answer answer = draw(*request, start, shared, rng);
+        const FilteredAnswer answer = draw(*request, start, shared, rng);
         const Json value = Json::parse(answer.text, nullptr, false);
         ASSERT_TRUE(value.is_object()) << answer.raw;
-        if (request == &schema) EXPECT_TRUE(value.size() == 1 && value["hello"].is_boolean()) << answer.text;
-        if (start == Start::kInThought) EXPECT_FALSE(answer.thinking.empty());
+        if (request == &schema) {
+          EXPECT_TRUE(value.size() == 1 && value["hello"].is_boolean()) << answer.text;
+        }
+        if (start == Start::kInThought) {
+          EXPECT_FALSE(answer.thinking.empty());
+        }
       }
     }
   }
@@ -152,11 +157,13 @@ TEST_P(AnswerFilterTest, RequiredCallsAreMadeAndValid) {
       for (const Start start : {Start::kAnswer, Start::kThinking, Start::kUndecided}) {
         const auto shared = masks(request, start);
         for (int i = 0; i < 6; ++i) {
-          const Answer answer = draw(request, start, shared, rng);
+          const FilteredAnswer answer = draw(request, start, shared, rng);
           ASSERT_FALSE(answer.calls.empty()) << answer.raw;
           EXPECT_EQ(answer.text, "") << answer.raw;
           EXPECT_TRUE(parallel == "true" || answer.calls.size() == 1);
-          if (choice != R"("required")") EXPECT_EQ(answer.calls[0].name, "get_weather");
+          if (choice != R"("required")") {
+            EXPECT_EQ(answer.calls[0].name, "get_weather");
+          }
           expect_valid_calls(answer);
           n_calls += static_cast<int>(answer.calls.size());
           n_parallel += answer.calls.size() > 1 ? 1 : 0;
@@ -181,7 +188,9 @@ TEST_P(AnswerFilterTest, FreeTextMayCallButNeverBreaksACall) {
     const bool may_call = request == &automatic;
     EXPECT_EQ(matcher.take(opening), may_call);
     EXPECT_EQ(matcher.is_complete(), !may_call) << "an opened call must be finished";
-    if (GetParam()) EXPECT_FALSE(GrammarMatcher(masks(*request, Start::kAnswer)).take("x" + tag)) << "not in letters";
+    if (GetParam()) {
+      EXPECT_FALSE(GrammarMatcher(masks(*request, Start::kAnswer)).take("x" + tag)) << "not in letters";
+    }
     if (!may_call) continue;
     EXPECT_FALSE(matcher.take("x"));
     const std::string call =
@@ -200,9 +209,11 @@ TEST_P(AnswerFilterTest, JsonOrCalls) {
   const auto shared = masks(request, Start::kAnswer);
   int n_json = 0, n_calls = 0;
   for (int i = 0; i < 40; ++i) {
-    const Answer answer = draw(request, Start::kAnswer, shared, rng);
+    const FilteredAnswer answer = draw(request, Start::kAnswer, shared, rng);
     answer.calls.empty() ? ++n_json : ++n_calls;
-    if (answer.calls.empty()) EXPECT_TRUE(Json::parse(answer.text, nullptr, false).is_object()) << answer.raw;
+    if (answer.calls.empty()) {
+      EXPECT_TRUE(Json::parse(answer.text, nullptr, false).is_object()) << answer.raw;
+    }
     expect_valid_calls(answer);
   }
   EXPECT_GT(n_json, 0);

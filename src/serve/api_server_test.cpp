@@ -17,7 +17,7 @@ namespace {
 
 using nlohmann::json;
 
-struct Reply {
+struct ApiReply {
   int status = 0;
   std::string body;
   std::vector<HttpHeader> headers;
@@ -54,11 +54,11 @@ class ApiTest : public ::testing::Test {
     api = std::make_unique<ApiServer>(std::vector{model->served()}, std::move(access));
   }
 
-  Reply send(const std::string& method, const std::string& path, std::string body = "",
-             std::vector<HttpHeader> headers = {{"Host", "localhost:8080"}}) {
+  ApiReply send(const std::string& method, const std::string& path, std::string body = "",
+                std::vector<HttpHeader> headers = {{"Host", "localhost:8080"}}) {
     HttpRequest request{method, path, "", "1.1", std::move(headers), std::move(body)};
     HttpReply reply = api->handle(request, HttpWaker(nullptr));
-    Reply read;
+    ApiReply read;
     if (auto* deferred = std::get_if<std::unique_ptr<HttpDeferred>>(&reply)) {
       read.headers = (*deferred)->headers;
       std::optional<HttpResponse> response;
@@ -75,7 +75,7 @@ class ApiTest : public ::testing::Test {
     return read;
   }
 
-  static void read_stream(HttpStream& stream, Reply& read) {
+  static void read_stream(HttpStream& stream, ApiReply& read) {
     read.status = 200;
     read.is_stream = true;
     while (stream.advance(read.body) != HttpStream::Progress::kDone) std::this_thread::yield();
@@ -92,7 +92,7 @@ class ApiTest : public ::testing::Test {
     }
   }
 
-  Reply chat(std::string_view extra = "", std::string_view content = "hi") {
+  ApiReply chat(std::string_view extra = "", std::string_view content = "hi") {
     return send("POST", "/v1/chat/completions",
                 json{{"messages", {{{"role", "user"}, {"content", content}}}}}.dump().insert(1, extra));
   }
@@ -106,7 +106,7 @@ constexpr std::string_view kThinker = R"({"model": "r1", "answers": [{"cached_to
 
 TEST_F(ApiTest, AWholeAnswerIsOneBodyForBothDialects) {
   start(kThinker);
-  const Reply reply = chat();
+  const ApiReply reply = chat();
   const json body = reply.body_json();
   ASSERT_EQ(reply.status, 200) << reply.body;
   EXPECT_EQ(body["object"], "chat.completion");
@@ -130,7 +130,7 @@ TEST_F(ApiTest, AWholeAnswerIsOneBodyForBothDialects) {
 
 TEST_F(ApiTest, AStreamHasDeepSeeksSequence) {
   start(kThinker);
-  const Reply reply = chat(R"("stream": true, )");
+  const ApiReply reply = chat(R"("stream": true, )");
   ASSERT_GE(reply.events.size(), 4u) << reply.body;
   EXPECT_TRUE(reply.done);
   const json& first = reply.events.front();
@@ -156,7 +156,7 @@ TEST_F(ApiTest, AStreamHasDeepSeeksSequence) {
 
 TEST_F(ApiTest, TheUsageComesInOneChunkOnly) {
   start(kThinker);
-  const Reply reply = chat(R"("stream": true, "stream_options": {"include_usage": true}, )");
+  const ApiReply reply = chat(R"("stream": true, "stream_options": {"include_usage": true}, )");
   const json& last = reply.events.back();
   EXPECT_EQ(last["choices"], json::array());
   EXPECT_EQ(last["usage"]["total_tokens"], 16);
@@ -172,7 +172,7 @@ TEST_F(ApiTest, StreamedEqualsWholeForEveryCut) {
                                            : json{{{"tokens", {text.substr(0, cut), text.substr(cut)}}}};
     start(json{{"answers", {{{"steps", steps}}}}}.dump());
     const json whole = chat(R"("stop": "STOP", )").body_json()["choices"][0];
-    const Reply stream = chat(R"("stream": true, "stop": "STOP", )");
+    const ApiReply stream = chat(R"("stream": true, "stop": "STOP", )");
     EXPECT_EQ(whole["message"]["reasoning_content"], "Hm é.") << "cut at " << cut;
     EXPECT_EQ(whole["message"]["content"], "Yes 😀 <b> ") << "cut at " << cut;
     EXPECT_EQ(whole["finish_reason"], "stop");
@@ -203,7 +203,7 @@ TEST_F(ApiTest, MaxTokensAndTheContextEndWithLength) {
   const json full = chat().body_json();
   EXPECT_EQ(full["choices"][0]["finish_reason"], "length");
   EXPECT_EQ(full["usage"]["total_tokens"], 50);
-  const Reply too_long = chat("", std::string(60, 'x'));
+  const ApiReply too_long = chat("", std::string(60, 'x'));
   EXPECT_EQ(too_long.status, 400);
   EXPECT_EQ(too_long.body_json()["error"]["code"], "context_length_exceeded");
   EXPECT_EQ(too_long.body_json()["error"]["param"], "messages");
@@ -214,7 +214,7 @@ TEST_F(ApiTest, ModelsThatDoNotThinkHaveNoReasoning) {
   const json message = chat().body_json()["choices"][0]["message"];
   EXPECT_EQ(message["content"], "Hello.");
   EXPECT_TRUE(message["reasoning_content"].is_null());
-  const Reply stream = chat(R"("stream": true, )");
+  const ApiReply stream = chat(R"("stream": true, )");
   EXPECT_EQ(stream.events[0]["choices"][0]["delta"],
             json::parse(R"({"role": "assistant", "content": "", "reasoning_content": null})"));
 }
@@ -231,7 +231,7 @@ TEST_F(ApiTest, ThinkingHasExactlyItsTokens) {
     EXPECT_EQ(thinking, begun + (limit > 0 ? "\n\n" : "") + "That is enough thinking; I answer now.");
     EXPECT_EQ(message["content"], "It is so.");
     EXPECT_EQ(body["usage"]["completion_tokens_details"]["reasoning_tokens"], limit + n_closing);
-    const Reply stream = chat(extra + R"("stream": true, )");
+    const ApiReply stream = chat(extra + R"("stream": true, )");
     EXPECT_EQ(stream.joined("reasoning_content"), thinking);
     EXPECT_EQ(stream.joined("content"), message["content"]);
     EXPECT_EQ(stream.events.back()["usage"]["completion_tokens"], body["usage"]["completion_tokens"]);
@@ -280,7 +280,7 @@ TEST_F(ApiTest, AThoughtEndsWhenTold) {
       "1.1",  {{"Host", "localhost"}}, R"({"stream": true, "messages": [{"role": "user", "content": "x"}]})"};
   HttpReply reply = api->handle(request, HttpWaker(nullptr));
   HttpStream& stream = *std::get<std::unique_ptr<HttpStream>>(reply);
-  Reply read;
+  ApiReply read;
   while (read.body.find("and") == std::string::npos) stream.advance(read.body);
   const std::string id = json::parse(read.body.substr(6, read.body.find("\n\n") - 6))["id"];
   const auto control = [&](const json& body) { return send("POST", "/v1/chat/completions/control", body.dump()); };
@@ -305,7 +305,7 @@ TEST_F(ApiTest, SeveralAnswersEndOnceEach) {
   EXPECT_EQ(body["choices"][1]["message"]["content"], "2 2");
   EXPECT_EQ(body["usage"]["prompt_tokens"], 7) << "counted once";
   EXPECT_EQ(body["usage"]["completion_tokens"], 11);
-  const Reply stream = chat(R"("n": 2, "stream": true, )");
+  const ApiReply stream = chat(R"("n": 2, "stream": true, )");
   EXPECT_EQ(stream.joined("content", 0), "1");
   EXPECT_EQ(stream.joined("content", 1), "2 2");
   std::vector<int> n_ends(2), n_begins(2);
@@ -334,7 +334,7 @@ TEST_F(ApiTest, LogprobsSpellTheText) {
   for (const json& token : choice["logprobs"]["reasoning_content"]) thinking += token["token"];
   EXPECT_EQ(content, "\n\nHello there, world!") << "tokens have the newlines that the text drops";
   EXPECT_EQ(thinking, "Let me see.\n");
-  const Reply stream = chat(R"("logprobs": true, "stream": true, )");
+  const ApiReply stream = chat(R"("logprobs": true, "stream": true, )");
   std::string streamed;
   for (const json& event : stream.events) {
     const json& logprobs = event["choices"][0]["logprobs"];
@@ -346,11 +346,11 @@ TEST_F(ApiTest, LogprobsSpellTheText) {
 
 TEST_F(ApiTest, EngineFailuresAreErrorsNeverHangs) {
   start(R"({"answers": [{"steps": [{"text": "So\n</think>far"}, {"fail": "the disk is on fire"}]}]})");
-  const Reply whole = chat();
+  const ApiReply whole = chat();
   EXPECT_EQ(whole.status, 500);
   EXPECT_EQ(whole.body_json()["error"]["message"], "the disk is on fire");
   EXPECT_EQ(whole.body_json()["error"]["type"], "server_error");
-  const Reply stream = chat(R"("stream": true, )");
+  const ApiReply stream = chat(R"("stream": true, )");
   EXPECT_EQ(stream.joined("content"), "far");
   EXPECT_EQ(stream.events.back()["error"]["message"], "the disk is on fire");
   EXPECT_FALSE(stream.done) << "[DONE] would say that the answer is complete";
@@ -362,7 +362,7 @@ TEST_F(ApiTest, AFullQueueIs503WithRetryAfter) {
       "POST", "/chat/completions",     "",
       "1.1",  {{"Host", "localhost"}}, R"({"stream": true, "messages": [{"role": "user", "content": "x"}]})"};
   HttpReply first = api->handle(request, HttpWaker(nullptr));
-  const Reply second = chat();
+  const ApiReply second = chat();
   EXPECT_EQ(second.status, 503);
   EXPECT_EQ(second.header("Retry-After"), "1");
   EXPECT_EQ(chat(R"("n": 8, )").status, 503) << "all answers or none";
@@ -390,7 +390,7 @@ TEST_F(ApiTest, CompletionsContinueTextAndTokens) {
   EXPECT_EQ(post(R"({"prompt": [97, 98]})").body_json()["usage"]["prompt_tokens"], 2) << "tokens are taken as they are";
   EXPECT_EQ(post(R"({"prompt": [99999]})").status, 422);
   EXPECT_EQ(post(R"({"prompt": "x", "logit_bias": {"99999": 1}})").status, 422);
-  const Reply stream = post(R"({"prompt": "abc", "stream": true, "echo": true})");
+  const ApiReply stream = post(R"({"prompt": "abc", "stream": true, "echo": true})");
   EXPECT_EQ(stream.joined("text"), "abc and so on");
   EXPECT_EQ(stream.events.back()["choices"][0]["finish_reason"], "stop");
   EXPECT_EQ(stream.events.back()["usage"]["completion_tokens"], 4);
@@ -414,7 +414,7 @@ TEST_F(ApiTest, AnEchoWithLogprobsScoresEveryTokenOfThePromptToo) {
     EXPECT_LT(scores["token_logprobs"][i], 0) << i;
     EXPECT_GE(scores["top_logprobs"][i].size(), 1u) << i;
   }
-  const Reply stream = post(asked + "true}");
+  const ApiReply stream = post(asked + "true}");
   EXPECT_EQ(stream.joined("text"), choice["text"]);
   json streamed = {{"tokens", json::array()}};
   for (const json& event : stream.events)
@@ -458,7 +458,7 @@ TEST_F(ApiTest, RequestsThatWaitForAModelAreBoundedInBytes) {
 TEST_F(ApiTest, ASuffixIsForModelsThatFillInTheMiddle) {
   start(R"({"answers": [{"steps": [{"text": " x"}]}]})");
   const auto post = [&](const std::string& body) { return send("POST", "/beta/completions", body); };
-  const Reply refused = post(R"({"prompt": "a", "suffix": "b"})");
+  const ApiReply refused = post(R"({"prompt": "a", "suffix": "b"})");
   EXPECT_EQ(refused.status, 400);
   EXPECT_EQ(refused.body_json()["error"]["param"], "suffix");
   EXPECT_EQ(post(R"({"prompt": "a", "suffix": ""})").status, 200) << "an empty one is none";
@@ -509,11 +509,11 @@ TEST_F(ApiTest, RoutesKnowTheirMethods) {
   EXPECT_EQ(send("HEAD", "/health").status, 200);
   EXPECT_EQ(send("GET", "/nowhere").status, 404);
   EXPECT_EQ(send("GET", "/V1/models").status, 404);
-  const Reply wrong = send("GET", "/v1/chat/completions");
+  const ApiReply wrong = send("GET", "/v1/chat/completions");
   EXPECT_EQ(wrong.status, 405);
   EXPECT_EQ(wrong.header("Allow"), "POST, OPTIONS");
   EXPECT_EQ(send("DELETE", "/v1/models").header("Allow"), "GET, HEAD, OPTIONS");
-  const Reply options = send("OPTIONS", "/chat/completions");
+  const ApiReply options = send("OPTIONS", "/chat/completions");
   EXPECT_EQ(options.status, 204);
   EXPECT_EQ(options.header("Allow"), "POST, OPTIONS");
 }
@@ -528,7 +528,7 @@ TEST_F(ApiTest, BrokenBodiesAndUnknownModelsAreTold) {
   EXPECT_EQ(post("{\"messages\": [{\"role\": \"user\", \"content\": \"\xff\"}]}").status, 400);
   EXPECT_EQ(post(R"({"messages": [{"role": "user", "content": "\ud800"}]})").status, 400);
   EXPECT_EQ(post(R"({"temperature": 1e400, "messages": [{"role": "user", "content": "x"}]})").status, 400);
-  const Reply unknown = post(R"({"model": "gpt", "messages": [{"role": "user", "content": "x"}]})");
+  const ApiReply unknown = post(R"({"model": "gpt", "messages": [{"role": "user", "content": "x"}]})");
   EXPECT_EQ(unknown.status, 404);
   EXPECT_EQ(unknown.body_json()["error"]["code"], "model_not_found");
 }
@@ -560,7 +560,7 @@ TEST_F(ApiTest, ForeignNamesAndPagesAreKeptOut) {
   EXPECT_EQ(post_from("http://evil.example").status, 403);
   EXPECT_EQ(post_from("null").status, 403);
   EXPECT_EQ(post_from("http://good.example").header("Access-Control-Allow-Origin"), "http://good.example");
-  const Reply preflight = send(
+  const ApiReply preflight = send(
       "OPTIONS", "/v1/chat/completions", "",
       {{"Host", "localhost"}, {"Origin", "http://good.example"}, {"Access-Control-Request-Headers", "authorization"}});
   EXPECT_EQ(preflight.status, 204);
@@ -570,10 +570,10 @@ TEST_F(ApiTest, ForeignNamesAndPagesAreKeptOut) {
 TEST_F(ApiTest, ThePageIsServedWithAStrictPolicy) {
   start(kThinker);
   for (const char* path : {"/", "/chat.js", "/chat.css", "/favicon.ico"}) {
-    const Reply page = send("GET", path);
+    const ApiReply page = send("GET", path);
     EXPECT_EQ(page.status, 200);
     EXPECT_NE(page.header("Content-Security-Policy").find("default-src 'none'"), std::string::npos);
-    const Reply again = send("GET", path, "", {{"Host", "localhost"}, {"If-None-Match", page.header("ETag")}});
+    const ApiReply again = send("GET", path, "", {{"Host", "localhost"}, {"If-None-Match", page.header("ETag")}});
     EXPECT_EQ(again.status, 304);
   }
 }
@@ -590,7 +590,7 @@ constexpr std::string_view kTwoTools =
   {"type": "function", "function": {"name": "now"}}], )";
 
 // The calls of a stream's deltas put together, as clients do it.
-json joined_calls(const Reply& reply) {
+json joined_calls(const ApiReply& reply) {
   json calls = json::array();
   for (const json& event : reply.events) {
     for (const json& delta : event["choices"][0]["delta"].value("tool_calls", json::array())) {
@@ -610,8 +610,8 @@ json joined_calls(const Reply& reply) {
 
 TEST_F(ApiTest, CallsOfToolsAreFoundStreamedOrNot) {
   start(kCaller);
-  const Reply whole = chat(kTwoTools, "weather"),
-              streamed = chat(std::string(R"("stream": true, )") + std::string(kTwoTools), "weather");
+  const ApiReply whole = chat(kTwoTools, "weather"),
+                 streamed = chat(std::string(R"("stream": true, )") + std::string(kTwoTools), "weather");
   ASSERT_EQ(whole.status, 200) << whole.body;
   const json choice = whole.body_json()["choices"][0];
   EXPECT_EQ(choice["finish_reason"], "tool_calls");
@@ -671,7 +671,7 @@ TEST_F(ApiTest, ASchemaThatCantBeKeptIsRefusedByItsKeyword) {
                          .body_json()["error"];
   EXPECT_EQ(error["message"], "'response_format.json_schema.schema.properties.a.multipleOf' is not supported");
   EXPECT_EQ(error["param"], "response_format");
-  const Reply strict = chat(R"("tools": [{"type": "function", "function": {"name": "f", "strict": true, "parameters":
+  const ApiReply strict = chat(R"("tools": [{"type": "function", "function": {"name": "f", "strict": true, "parameters":
       {"type": "object", "oneOf": []}}}], )");
   EXPECT_EQ(strict.status, 400);
   EXPECT_EQ(strict.body_json()["error"]["param"], "tools");

@@ -20,7 +20,7 @@ std::string chat_of(Translate translate, std::string_view body) {
 std::string messages(std::string_view body) { return chat_of(chat_of_messages, body); }
 std::string responses(std::string_view body) { return chat_of(chat_of_responses, body); }
 
-std::string compact(std::string_view json) { return OrderedJson::parse(json).dump(); }
+std::string compact(std::string_view text) { return OrderedJson::parse(text).dump(); }
 
 TEST(Messages, TextAndLimitsAreTheChats) {
   EXPECT_EQ(messages(R"({"model": "m", "max_tokens": 7, "temperature": 0.5, "stream": true, "stop_sequences": ["a"],

@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "serve/http_connection.h"
+#include "serve/http_incoming.h"
 
 namespace r1 {
 
@@ -28,7 +29,6 @@ using boost::system::error_code;
 
 namespace {
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr int kTickMs = 200;
 constexpr int kSpareDescriptors = 64;  // for files, the standard streams, and connections that are turned away
 

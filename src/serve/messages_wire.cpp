@@ -19,7 +19,7 @@ void append_named_event(std::string& out, std::string_view name, std::string_vie
   append_event(out, json);
 }
 
-OrderedJson usage_json(const UsageReport& usage) {
+OrderedJson messages_usage(const UsageReport& usage) {
   return {{"input_tokens", usage.prompt_tokens - usage.cached_tokens},
           {"cache_creation_input_tokens", 0},
           {"cache_read_input_tokens", usage.cached_tokens},
@@ -87,7 +87,7 @@ class MessagesWire final : public AnswerWire {
     if (piece.finish_reason.empty()) return;
     close(out);
     OrderedJson end = {{"type", "message_delta"}, {"delta", stop_json(piece)}};
-    if (usage) end["usage"] = usage_json(*usage);
+    if (usage) end["usage"] = messages_usage(*usage);
     append_named_event(out, "message_delta", end.dump());
   }
 
@@ -118,8 +118,9 @@ class MessagesWire final : public AnswerWire {
   enum class Block { kNone, kThinking, kText, kCall };
 
   OrderedJson message_json(OrderedJson content, const UsageReport& usage) const {
-    return {{"id", "msg_" + head_.id},       {"type", "message"},         {"role", "assistant"}, {"model", head_.model},
-            {"content", std::move(content)}, {"usage", usage_json(usage)}};
+    return {{"id", "msg_" + head_.id},       {"type", "message"},
+            {"role", "assistant"},           {"model", head_.model},
+            {"content", std::move(content)}, {"usage", messages_usage(usage)}};
   }
   std::string call_id(int call) const {
     return "toolu_" + sha256_hex(fmt::format("{}/{}", head_.id, call)).substr(0, 24);

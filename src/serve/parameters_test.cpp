@@ -13,21 +13,21 @@
 namespace r1 {
 namespace {
 
-struct Outcome {
+struct ReadParameters {
   std::optional<ApiError> error;
   CompletionRequest request;
 };
 
-Outcome read_chat(std::string_view extra) {
+ReadParameters read_chat(std::string_view extra) {
   const std::string body = R"({"messages": [{"role": "user", "content": "hi"}])" + std::string(extra) + "}";
-  Outcome outcome;
+  ReadParameters outcome;
   outcome.request.sampling.temperature = 0.6f;
   outcome.error = read_parameters(*parse_json(body, "body"), chat_parameters(), outcome.request);
   return outcome;
 }
 
-Outcome read_body(std::string_view body, std::span<const Parameter> parameters) {
-  Outcome outcome;
+ReadParameters read_body(std::string_view body, std::span<const Parameter> parameters) {
+  ReadParameters outcome;
   outcome.error = read_parameters(*parse_json(body, "body"), parameters, outcome.request);
   return outcome;
 }

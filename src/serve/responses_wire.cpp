@@ -14,7 +14,7 @@
 namespace r1 {
 namespace {
 
-OrderedJson usage_json(const UsageReport& usage) {
+OrderedJson responses_usage(const UsageReport& usage) {
   return {{"input_tokens", usage.prompt_tokens},
           {"input_tokens_details", {{"cached_tokens", usage.cached_tokens}}},
           {"output_tokens", usage.completion_tokens},
@@ -191,7 +191,7 @@ class ResponsesWire final : public AnswerWire {
     OrderedJson details;
     if (is_cut) details = {{"reason", "max_output_tokens"}};
     if (is_stopped) details = {{"reason", "server_stopping"}};
-    last_ = response_json(status, details, usage ? usage_json(*usage) : OrderedJson());
+    last_ = response_json(status, details, usage ? responses_usage(*usage) : OrderedJson());
     append(out, std::string("response.") + status, {{"response", last_}});
   }
 

@@ -13,7 +13,6 @@ namespace {
 constexpr std::size_t kStopsMax = 16, kStopBytesMax = 1024;
 constexpr std::size_t kLogitBiasesMax = 1024;
 constexpr std::size_t kMessagesMax = 10'000;
-constexpr int kIntMax = std::numeric_limits<int>::max();
 
 MaybeError read_text_parts(const Json& parts, const std::string& where, std::string& text) {
   for (std::size_t i = 0; i < parts.size(); ++i) {
@@ -81,7 +80,8 @@ MaybeError read_message(const Json& source, const std::string& where, ChatMessag
 MaybeError read_token_ids(const Json& value, CompletionRequest& request) {
   for (const Json& id : value) {
     if (!id.is_number_integer()) return wrong_type("prompt", "a string or an array of token ids", id);
-    if (id < 0 || id > kIntMax) return out_of_range("prompt", "token ids of the model's vocabulary");
+    if (id < 0 || id > std::numeric_limits<int>::max())
+      return out_of_range("prompt", "token ids of the model's vocabulary");
     request.prompt_ids.push_back(id.get<int>());
   }
   return {};

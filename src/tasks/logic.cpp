@@ -14,8 +14,8 @@ namespace r1 {
 namespace {
 
 constexpr int kPeople = 3, kCases = 1 << kPeople;
-constexpr std::string_view kNamesEn[] = {"Ann", "Bob", "Cat", "Dan", "Eve", "Fay", "Gus", "Hal"};
-constexpr std::string_view kNamesZh[] = {"甲", "乙", "丙", "丁", "戊", "己", "庚", "辛"};
+constexpr std::string_view kPuzzleNamesEn[] = {"Ann", "Bob", "Cat", "Dan", "Eve", "Fay", "Gus", "Hal"};
+constexpr std::string_view kPuzzleNamesZh[] = {"甲", "乙", "丙", "丁", "戊", "己", "庚", "辛"};
 
 enum class Claim { kIsKnight, kIsKnave, kSameKind, kDifferentKinds, kKnaveCount, kKnavesAtLeast };
 constexpr int kClaims = 6;
@@ -131,7 +131,8 @@ std::string knaves(int kinds, Language language, const Names& names) {
 Names draw_names(Rng& rng, Language language) {
   Names names;
   for (int i = 0; i < kPeople;) {
-    const std::string_view name = language == Language::kEnglish ? draw_one(rng, kNamesEn) : draw_one(rng, kNamesZh);
+    const std::string_view name =
+        language == Language::kEnglish ? draw_one(rng, kPuzzleNamesEn) : draw_one(rng, kPuzzleNamesZh);
     if (std::find(names.begin(), names.begin() + i, name) == names.begin() + i) names[i++] = name;
   }
   return names;

@@ -11,7 +11,7 @@ namespace r1 {
 namespace {
 
 constexpr Split kSplits[] = {Split::kTrain, Split::kValidation, Split::kTest};
-constexpr int kSamples = 400;
+constexpr int kSamplesPerTask = 400;
 
 class EveryTask : public testing::TestWithParam<const Task*> {
  protected:
@@ -43,7 +43,7 @@ constexpr std::string_view kHostile[] = {
 TEST_P(EveryTask, SplitsShareNoProblem) {
   std::set<std::string> seen[3];
   for (const Split split : kSplits) {
-    for (int i = 0; i < kSamples; ++i) {
+    for (int i = 0; i < kSamplesPerTask; ++i) {
       const std::string key = task().sample(split, static_cast<std::uint64_t>(i)).key;
       ASSERT_EQ(split_of_key(key), split) << key;
       seen[static_cast<int>(split)].insert(key);

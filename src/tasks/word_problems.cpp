@@ -20,7 +20,7 @@ constexpr std::string_view kThingsEn[] = {"apples", "marbles", "books",   "cards
                                           "stamps", "shells",  "pencils", "coins"};
 constexpr std::string_view kThingsZh[] = {"个苹果", "颗弹珠", "本书", "张卡片", "张邮票", "个贝壳", "支铅笔", "枚硬币"};
 
-enum class Step { kGain, kLose, kBoxes, kTimes, kShare };
+enum class StoryStep { kGain, kLose, kBoxes, kTimes, kShare };
 constexpr int kStepKinds = 5, kLargestHeap = 999;
 
 // {0}: how many, {1}: of how many each (boxes), {2}: the things.
@@ -47,21 +47,21 @@ struct Story {
 
 // A step that keeps the heap a whole number in [1, kLargestHeap]; sharing ends the story, for the heap is then gone.
 struct DrawnStep {
-  Step kind;
+  StoryStep kind;
   int count, each, value;
 };
 std::optional<DrawnStep> draw_step(Rng& rng, int heap, bool is_last) {
-  const Step kind = static_cast<Step>(rng.below(is_last ? kStepKinds : kStepKinds - 1));
-  const int count = kind == Step::kGain   ? draw_between(rng, 2, 60)
-                    : kind == Step::kLose ? draw_between(rng, 1, 60)
-                                          : draw_between(rng, 2, 9);
-  const int each = kind == Step::kBoxes ? draw_between(rng, 2, 12) : 0;
-  const int value = kind == Step::kGain    ? heap + count
-                    : kind == Step::kLose  ? heap - count
-                    : kind == Step::kBoxes ? heap + count * each
-                    : kind == Step::kTimes ? heap * count
-                                           : heap / count;
-  const bool is_whole = kind != Step::kShare || heap % count == 0;
+  const StoryStep kind = static_cast<StoryStep>(rng.below(is_last ? kStepKinds : kStepKinds - 1));
+  const int count = kind == StoryStep::kGain   ? draw_between(rng, 2, 60)
+                    : kind == StoryStep::kLose ? draw_between(rng, 1, 60)
+                                               : draw_between(rng, 2, 9);
+  const int each = kind == StoryStep::kBoxes ? draw_between(rng, 2, 12) : 0;
+  const int value = kind == StoryStep::kGain    ? heap + count
+                    : kind == StoryStep::kLose  ? heap - count
+                    : kind == StoryStep::kBoxes ? heap + count * each
+                    : kind == StoryStep::kTimes ? heap * count
+                                                : heap / count;
+  const bool is_whole = kind != StoryStep::kShare || heap % count == 0;
   if (!is_whole || value < 1 || value > kLargestHeap) return std::nullopt;
   return DrawnStep{kind, count, each, value};
 }
@@ -70,15 +70,15 @@ std::string sorted_product(int a, int b) { return fmt::format("{}x{}", std::min(
 
 std::string step_lines(const DrawnStep& step, int heap) {
   switch (step.kind) {
-    case Step::kGain:
+    case StoryStep::kGain:
       return fmt::format("{}+{}={}\n", heap, step.count, step.value);
-    case Step::kLose:
+    case StoryStep::kLose:
       return fmt::format("{}-{}={}\n", heap, step.count, step.value);
-    case Step::kBoxes:
+    case StoryStep::kBoxes:
       return fmt::format("{0}*{1}={2}\n{3}+{2}={4}\n", step.count, step.each, step.count * step.each, heap, step.value);
-    case Step::kTimes:
+    case StoryStep::kTimes:
       return fmt::format("{}*{}={}\n", heap, step.count, step.value);
-    case Step::kShare:
+    case StoryStep::kShare:
       return fmt::format("{}/{}={}\n", heap, step.count, step.value);
   }
   return {};
@@ -110,7 +110,7 @@ Story draw_heap(Rng& rng, Language language) {
   for (int n = draw_between(rng, 2, 4), i = 0; i < n;) {
     const std::optional<DrawnStep> step = draw_step(rng, story.value, i + 1 == n);
     if (!step) continue;
-    i += step->kind == Step::kBoxes ? 2 : 1;  // boxes take two steps of arithmetic
+    i += step->kind == StoryStep::kBoxes ? 2 : 1;  // boxes take two steps of arithmetic
     add_step(rng, story, language, *step, thing);
   }
   for (std::size_t at; (at = story.text.find("the owner")) != story.text.npos;) story.text.replace(at, 9, name);

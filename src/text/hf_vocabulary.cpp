@@ -17,7 +17,9 @@ namespace {
 constexpr std::int64_t kFileBytesMax = std::int64_t{256} << 20;
 constexpr std::int64_t kIdMax = (1 << 20) - 1;
 
-Error invalid(std::string message) { return {ErrorCode::kInvalidInput, "tokenizer.json: " + std::move(message)}; }
+Error bad_tokenizer_json(std::string message) {
+  return {ErrorCode::kInvalidInput, "tokenizer.json: " + std::move(message)};
+}
 Error unsupported(std::string message) { return {ErrorCode::kUnsupported, "tokenizer.json: " + std::move(message)}; }
 
 const Json kNothing;
@@ -122,19 +124,20 @@ Result<bool> read_nfc(const Json& normalizer) {
 // ---- tokens ---------------------------------------------------------------------------------------------------------
 
 Status place_token(Vocabulary& vocabulary, std::string token, const Json& id_json, TokenKind kind) {
-  if (!id_json.is_number_integer()) return invalid(fmt::format("token '{}' has no id", token));
+  if (!id_json.is_number_integer()) return bad_tokenizer_json(fmt::format("token '{}' has no id", token));
   const auto id = id_json.is_number_unsigned()
                       ? static_cast<std::int64_t>(std::min<std::uint64_t>(id_json.get<std::uint64_t>(), INT64_MAX))
                       : id_json.get<std::int64_t>();
   if (id < 0 || id > kIdMax)
-    return invalid(fmt::format("token '{}' has id {}, at most {} are read", token, id, kIdMax));
+    return bad_tokenizer_json(fmt::format("token '{}' has id {}, at most {} are read", token, id, kIdMax));
   const auto slot = static_cast<std::size_t>(id);
   if (slot >= vocabulary.tokens.size()) {
     vocabulary.tokens.resize(slot + 1);
     vocabulary.kinds.resize(slot + 1, TokenKind::kUnused);
   }
   std::string& place = vocabulary.tokens[slot];
-  if (!place.empty() && place != token) return invalid(fmt::format("'{}' and '{}' both have id {}", place, token, id));
+  if (!place.empty() && place != token)
+    return bad_tokenizer_json(fmt::format("'{}' and '{}' both have id {}", place, token, id));
   place = std::move(token);
   vocabulary.kinds[slot] = kind;
   return {};
@@ -142,10 +145,10 @@ Status place_token(Vocabulary& vocabulary, std::string token, const Json& id_jso
 
 Status read_tokens(const Json& root, Vocabulary& vocabulary) {
   const Json& vocab = member(member(root, "model"), "vocab");
-  if (!vocab.is_object()) return invalid("model.vocab is not an object");
+  if (!vocab.is_object()) return bad_tokenizer_json("model.vocab is not an object");
   for (const auto& [token, id] : vocab.items()) R1_TRY_STATUS(place_token(vocabulary, token, id, TokenKind::kNormal));
   const Json& added = member(root, "added_tokens");
-  if (!added.is_array() && !added.is_null()) return invalid("added_tokens is not a list");
+  if (!added.is_array() && !added.is_null()) return bad_tokenizer_json("added_tokens is not a list");
   for (const Json& token : added) {
     const std::string content = text_of(member(token, "content"));
     R1_TRY(const bool special, json_bool(token, "special", false));
@@ -159,7 +162,7 @@ Status read_tokens(const Json& root, Vocabulary& vocabulary) {
 // "left right" in older files, ["left", "right"] in newer ones.
 Status read_merges(const Json& model, Vocabulary& vocabulary) {
   const Json& merges = member(model, "merges");
-  if (!merges.is_array()) return invalid("model.merges is not a list");
+  if (!merges.is_array()) return bad_tokenizer_json("model.merges is not a list");
   vocabulary.merges.reserve(merges.size());
   for (const Json& merge : merges) {
     if (merge.is_string()) {
@@ -167,7 +170,7 @@ Status read_merges(const Json& model, Vocabulary& vocabulary) {
     } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
       vocabulary.merges.push_back(merge[0].get<std::string>() + ' ' + merge[1].get<std::string>());
     } else {
-      return invalid(fmt::format("merge {} is not two tokens", vocabulary.merges.size()));
+      return bad_tokenizer_json(fmt::format("merge {} is not two tokens", vocabulary.merges.size()));
     }
   }
   return {};

@@ -28,12 +28,12 @@ Pieces split(Start start, const std::vector<std::string_view>& pieces) {
   return result;
 }
 
-struct Case {
+struct SplitCase {
   Start start;
   std::string text, thinking, answer;
 };
 
-const Case kCases[] = {
+const SplitCase kCases[] = {
     // The template gave <think>.
     {Start::kThinking, "Okay.\n</think>\n\nHi", "Okay.", "Hi"},
     {Start::kThinking, "\nOkay.\n\n</think>\n\nHi\n", "Okay.", "Hi\n"},
@@ -83,7 +83,7 @@ const Case kCases[] = {
 };
 
 TEST(ReasoningSplitter, SplitsAsTheModelMeant) {
-  for (const Case& c : kCases) {
+  for (const SplitCase& c : kCases) {
     const Pieces got = split(c.start, {c.text});
     EXPECT_EQ(got.text.thinking, c.thinking) << c.text;
     EXPECT_EQ(got.text.answer, c.answer) << c.text;
@@ -91,7 +91,7 @@ TEST(ReasoningSplitter, SplitsAsTheModelMeant) {
 }
 
 TEST(ReasoningSplitter, HoweverTheStreamIsCut) {
-  for (const Case& c : kCases) {
+  for (const SplitCase& c : kCases) {
     const std::string_view text = c.text;
     std::vector<std::vector<std::string_view>> cuts;
     std::vector<std::string_view> bytes;

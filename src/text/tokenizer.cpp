@@ -18,7 +18,7 @@ namespace {
 // The largest vocabularies have a quarter of this. An id is an index: a wild one in a file must not become memory.
 constexpr std::size_t kTokensMax = std::size_t{1} << 20;
 
-Error invalid(std::string message) { return {ErrorCode::kInvalidInput, "vocabulary: " + std::move(message)}; }
+Error bad_vocabulary(std::string message) { return {ErrorCode::kInvalidInput, "vocabulary: " + std::move(message)}; }
 
 // An added token that marks something, as opposed to one that only extends the vocabulary: "<think>" or "[PAD7]", not
 // the "ü" of DeepSeek's first vocabularies or the runs of spaces of others.
@@ -41,12 +41,13 @@ int byte_of_name(std::string_view name) {
 
 Status check_shape(const Vocabulary& vocabulary) {
   const std::size_t n = vocabulary.tokens.size();
-  if (n == 0) return invalid("no tokens");
-  if (n > kTokensMax) return invalid(fmt::format("{} tokens, at most {} are read", n, kTokensMax));
-  if (vocabulary.kinds.size() != n) return invalid(fmt::format("{} tokens but {} kinds", n, vocabulary.kinds.size()));
+  if (n == 0) return bad_vocabulary("no tokens");
+  if (n > kTokensMax) return bad_vocabulary(fmt::format("{} tokens, at most {} are read", n, kTokensMax));
+  if (vocabulary.kinds.size() != n)
+    return bad_vocabulary(fmt::format("{} tokens but {} kinds", n, vocabulary.kinds.size()));
   const auto check_id = [n](std::string_view name, int id) -> Status {
     if (id >= -1 && id < static_cast<int>(n)) return {};
-    return invalid(fmt::format("{} token id {} is not among the {} tokens", name, id, n));
+    return bad_vocabulary(fmt::format("{} token id {} is not among the {} tokens", name, id, n));
   };
   R1_TRY_STATUS(check_id("BOS", vocabulary.bos_id));
   R1_TRY_STATUS(check_id("EOS", vocabulary.eos_id));
@@ -98,7 +99,7 @@ std::vector<std::string> tokens_of_text(const Vocabulary& vocabulary) {
 Result<Bpe::Merge> read_merge(std::string_view text, std::size_t rank, const TokenTable& table) {
   const std::size_t space = text.find(' ');
   if (space == std::string_view::npos || text.find(' ', space + 1) != std::string_view::npos) {
-    return invalid(fmt::format("merge {} is not two tokens: '{}'", rank, text));
+    return bad_vocabulary(fmt::format("merge {} is not two tokens: '{}'", rank, text));
   }
   const std::string_view spelt[] = {text.substr(0, space), text.substr(space + 1)};
   std::string bytes[2];
@@ -107,10 +108,10 @@ Result<Bpe::Merge> read_merge(std::string_view text, std::size_t rank, const Tok
     bytes[side] = bytes_of_spelling(spelt[side]).value_or(std::string(spelt[side]));
     ids[side] = table.find(bytes[side]);
     if (ids[side] < 0)
-      return invalid(fmt::format("merge {} '{}' joins an unknown token '{}'", rank, text, spelt[side]));
+      return bad_vocabulary(fmt::format("merge {} '{}' joins an unknown token '{}'", rank, text, spelt[side]));
   }
   const int result = table.find(bytes[0] + bytes[1]);
-  if (result < 0) return invalid(fmt::format("merge {} '{}' makes an unknown token", rank, text));
+  if (result < 0) return bad_vocabulary(fmt::format("merge {} '{}' makes an unknown token", rank, text));
   return Bpe::Merge{ids[0], ids[1], result};
 }
 

@@ -7,7 +7,7 @@
 namespace r1 {
 namespace {
 
-bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
+bool is_json_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
 
 bool is_name(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
@@ -16,7 +16,7 @@ bool is_name(char c) {
 enum class Match { kWhole, kPart, kNone };
 Match match(std::string_view expected, std::string_view got) {
   for (const char c : expected) {
-    if (is_space(c)) continue;
+    if (is_json_space(c)) continue;
     if (got.empty()) return Match::kPart;
     if (got[0] != c) return Match::kNone;
     got.remove_prefix(1);
@@ -59,7 +59,7 @@ std::string ToolCallParser::finish() {
   // Behind a call, white space and half a tag say nothing.
   const bool is_rest_of_calls =
       state_ == State::kArguments || state_ == State::kAfterArguments ||
-      (n_calls_ > 0 && (state_ == State::kBetween || std::all_of(held_.begin(), held_.end(), is_space)));
+      (n_calls_ > 0 && (state_ == State::kBetween || std::all_of(held_.begin(), held_.end(), is_json_space)));
   if (!is_rest_of_calls) text = held_;
   held_.clear();
   enter(State::kText);
@@ -96,7 +96,7 @@ void ToolCallParser::take_text(char c, std::string& text) {
     if (++n_tag_ < tag.size()) return;
     enter(State::kBetween);
     if (syntax_.open.empty()) part_ = tag;
-  } else if (!is_space(c)) {
+  } else if (!is_json_space(c)) {
     give_up(text);
   }
 }
@@ -110,7 +110,7 @@ void ToolCallParser::give_up(std::string& text) {
 // A call, the next one, or the end of all.
 void ToolCallParser::take_between(char c, std::string& text) {
   held_.push_back(c);
-  if (is_space(c)) return;
+  if (is_json_space(c)) return;
   part_.push_back(c);
   const Match call = match(syntax_.before_name, part_);
   const Match close = syntax_.close.empty() ? Match::kNone : match(syntax_.close, part_);
@@ -137,7 +137,7 @@ void ToolCallParser::take_name(char c, std::string& text) {
     if (name_.empty()) return give_up(text);
     enter(State::kBeforeArguments);
   }
-  if (is_space(c)) return;
+  if (is_json_space(c)) return;
   part_.push_back(c);
   const Match before = match(syntax_.before_arguments, part_);
   if (before == Match::kNone) return give_up(text);
@@ -148,7 +148,7 @@ void ToolCallParser::take_name(char c, std::string& text) {
 
 void ToolCallParser::take_arguments(char c, std::string& text, std::vector<ToolCallDelta>& calls) {
   if (state_ == State::kAfterArguments) {
-    if (is_space(c)) return;
+    if (is_json_space(c)) return;
     part_.push_back(c);
     const Match after = match(syntax_.after_arguments, part_);
     if (after == Match::kPart) return;
@@ -159,7 +159,7 @@ void ToolCallParser::take_arguments(char c, std::string& text, std::vector<ToolC
   }
   if (depth_ == 0) {
     held_.push_back(c);
-    if (is_space(c)) return;
+    if (is_json_space(c)) return;
     if (c != '{') return give_up(text);
     held_.clear();
     depth_ = 1;

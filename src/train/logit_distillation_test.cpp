@@ -7,13 +7,12 @@
 #include <cstring>
 
 #include "base/rng.h"
+#include "train/examples_for_tests.h"
 #include "train/shapes.h"
 #include "train/trainer.h"
 
 namespace r1 {
 namespace {
-
-constexpr int kVocabulary = 96;
 
 std::vector<double> log_softmax(const float* logits, double temperature, int n) {
   double best = -1e300, sum = 0;
@@ -77,7 +76,7 @@ TEST(LogitDistillation, AStudentThatIsTheTeacherHasNothingToLearn) {
   for (const float g : rows.gradient) ASSERT_EQ(g, 0.0f);
 }
 
-std::vector<Example> random_examples() {
+std::vector<Example> taught_examples() {
   std::vector<Example> examples(4);
   Rng rng(3, 0);
   for (Example& example : examples) {
@@ -99,7 +98,7 @@ TEST(LogitDistillation, MixesWithTheExamplesOwnLoss) {
   const auto gradients_with = [&](float weight) {
     TrainedModel student = lively("student-llama", 5);
     Trainer trainer(student, {.n_workers = 2, .n_shares = 2, .teacher = &teacher.model()});
-    trainer.step(random_examples(), {.teacher_weight = weight, .teacher_temperature = 2});
+    trainer.step(taught_examples(), {.teacher_weight = weight, .teacher_temperature = 2});
     return std::vector<float>(trainer.gradients().begin(), trainer.gradients().end());
   };
   const auto text = gradients_with(0), teaches = gradients_with(1), mixed = gradients_with(0.25f);
@@ -115,7 +114,7 @@ TEST(LogitDistillation, AStudentComesNearItsTeacher) {
   const TrainedModel teacher = lively("nano-0.15m", 4);
   TrainedModel student(trained_shape("student-llama", kVocabulary).value(), 5);
   Trainer trainer(student, {.n_workers = 2, .optimizer = {.adamw = {.weight_decay = 0}}, .teacher = &teacher.model()});
-  const std::vector<Example> examples = random_examples();
+  const std::vector<Example> examples = taught_examples();
   const double first = trainer.step(examples, {.teacher_weight = 1}).divergence;
   EXPECT_GT(first, 0.1);
   double last = first;

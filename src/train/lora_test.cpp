@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/rng.h"
+#include "train/examples_for_tests.h"
 #include "train/rollouts.h"
 #include "train/shapes.h"
 #include "train/trainer.h"
@@ -15,10 +16,8 @@
 namespace r1 {
 namespace {
 
-constexpr int kVocabulary = 96;
-
 // V3's shape with low-rank queries, so that every matrix of MLA is there.
-ModelConfig full_deepseek() {
+ModelConfig deepseek_with_query_lora() {
   ModelConfig c = trained_shape("nano-0.15m", kVocabulary).value();
   c.q_lora_rank = 32;
   return c;
@@ -43,25 +42,12 @@ void disturb(TrainedModel& model) {
   model.merge_adapters(pool);
 }
 
-std::vector<Example> random_examples(std::initializer_list<int> lengths, std::uint64_t seed = 3) {
-  std::vector<Example> examples;
-  Rng rng(seed, 0);
-  for (const int length : lengths) {
-    Example& example = examples.emplace_back();
-    for (int i = 0; i < length; ++i) {
-      example.tokens.push_back(static_cast<int>(rng.below(kVocabulary)));
-      example.coefficients.push_back(0.02f * (1.0f + rng.normal()));
-    }
-  }
-  return examples;
-}
-
 bool same_bits(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
 // Along the gradient of one adapter and some chance, gradient and central difference agree as far as f32 lets them.
-void expect_gradients(ModelConfig config) {
+void expect_adapter_gradients(ModelConfig config) {
   config.route.n_activated_experts = config.route.n_routed_experts;
   TrainedModel model = adapted(config);
   disturb(model);
@@ -105,16 +91,16 @@ void expect_gradients(ModelConfig config) {
   }
 }
 
-TEST(Lora, GradientsEqualFiniteDifferencesOfDeepSeek) { expect_gradients(full_deepseek()); }
+TEST(Lora, GradientsEqualFiniteDifferencesOfDeepSeek) { expect_adapter_gradients(deepseek_with_query_lora()); }
 TEST(Lora, GradientsEqualFiniteDifferencesOfQwen2) {
-  expect_gradients(trained_shape("student-qwen2", kVocabulary).value());
+  expect_adapter_gradients(trained_shape("student-qwen2", kVocabulary).value());
 }
 TEST(Lora, GradientsEqualFiniteDifferencesOfLlama) {
-  expect_gradients(trained_shape("student-llama", kVocabulary).value());
+  expect_adapter_gradients(trained_shape("student-llama", kVocabulary).value());
 }
 
 TEST(Lora, TheStartIsTheBaseInEveryBit) {
-  TrainedModel plain(full_deepseek(), 5), with = adapted(full_deepseek());
+  TrainedModel plain(deepseek_with_query_lora(), 5), with = adapted(deepseek_with_query_lora());
   plain.values()[100] = with.values()[100] = -0.0f;
   ThreadPool pool(2);
   with.merge_adapters(pool);
@@ -125,7 +111,7 @@ TEST(Lora, TheStartIsTheBaseInEveryBit) {
 }
 
 TEST(Lora, TrainsAdaptersAndLeavesTheBase) {
-  const ModelConfig config = full_deepseek();
+  const ModelConfig config = deepseek_with_query_lora();
   const TrainedModel before(config, 5);
   TrainedModel model = adapted(config);
   Trainer trainer(model, {.n_workers = 2, .n_shares = 3});
@@ -146,7 +132,7 @@ TEST(Lora, TrainsAdaptersAndLeavesTheBase) {
 
 // What the array holds is base + alpha / rank * b a, of experts each for itself.
 TEST(Lora, MergedEqualsTheSumInDouble) {
-  const ModelConfig config = full_deepseek();
+  const ModelConfig config = deepseek_with_query_lora();
   const TrainedModel base(config, 5);
   TrainedModel model = adapted(config);
   disturb(model);
@@ -177,7 +163,7 @@ TEST(Lora, MergedEqualsTheSumInDouble) {
 TEST(Lora, WorkersChangeNoBit) {
   std::vector<float> alone;
   for (const int n_workers : {1, 2, 4}) {
-    TrainedModel model = adapted(full_deepseek());
+    TrainedModel model = adapted(deepseek_with_query_lora());
     Trainer trainer(model, {.n_workers = n_workers, .n_shares = 4});
     for (std::uint64_t step = 0; step < 4; ++step)
       trainer.step(random_examples({9, 30, 17, 44, 3, 64, 65, 12}, step), {.learning_rate = 1e-2f});
@@ -187,7 +173,7 @@ TEST(Lora, WorkersChangeNoBit) {
 }
 
 TEST(Lora, LogprobsWhileSamplingAreThoseOfTraining) {
-  for (const ModelConfig& config : {full_deepseek(), trained_shape("student-qwen2", kVocabulary).value()}) {
+  for (const ModelConfig& config : {deepseek_with_query_lora(), trained_shape("student-qwen2", kVocabulary).value()}) {
     TrainedModel model = adapted(config);
     disturb(model);
     std::vector<RolloutRequest> requests;

@@ -14,10 +14,10 @@
 namespace r1 {
 namespace {
 
-using Matrix = std::vector<std::vector<double>>;
+using Doubles = std::vector<std::vector<double>>;
 
-Matrix product(const Matrix& a, const Matrix& b) {
-  Matrix c(a.size(), std::vector<double>(b[0].size(), 0.0));
+Doubles product(const Doubles& a, const Doubles& b) {
+  Doubles c(a.size(), std::vector<double>(b[0].size(), 0.0));
   for (std::size_t i = 0; i < a.size(); ++i) {
     for (std::size_t k = 0; k < b.size(); ++k) {
       for (std::size_t j = 0; j < b[0].size(); ++j) c[i][j] += a[i][k] * b[k][j];
@@ -26,21 +26,21 @@ Matrix product(const Matrix& a, const Matrix& b) {
   return c;
 }
 
-Matrix transposed(const Matrix& a) {
-  Matrix t(a[0].size(), std::vector<double>(a.size()));
+Doubles transposed(const Doubles& a) {
+  Doubles t(a[0].size(), std::vector<double>(a.size()));
   for (std::size_t i = 0; i < a.size(); ++i) {
     for (std::size_t j = 0; j < a[0].size(); ++j) t[j][i] = a[i][j];
   }
   return t;
 }
 
-Matrix in_double(const std::vector<float>& x, std::size_t rows, std::size_t cols) {
-  Matrix m(rows, std::vector<double>(cols));
+Doubles in_double(const std::vector<float>& x, std::size_t rows, std::size_t cols) {
+  Doubles m(rows, std::vector<double>(cols));
   for (std::size_t i = 0; i < rows * cols; ++i) m[i / cols][i % cols] = x[i];
   return m;
 }
 
-Matrix orthogonalized(Matrix x) {
+Doubles orthogonalized(Doubles x) {
   double squares = 0;
   for (const auto& row : x) {
     for (const double v : row) squares += v * v;
@@ -49,8 +49,8 @@ Matrix orthogonalized(Matrix x) {
     for (double& v : row) v /= std::sqrt(squares) + 1e-7;
   }
   for (int step = 0; step < 5; ++step) {
-    const Matrix gram = product(x, transposed(x)), squared = product(gram, gram);
-    const Matrix first = product(gram, x), second = product(squared, x);
+    const Doubles gram = product(x, transposed(x)), squared = product(gram, gram);
+    const Doubles first = product(gram, x), second = product(squared, x);
     for (std::size_t i = 0; i < x.size(); ++i) {
       for (std::size_t j = 0; j < x[0].size(); ++j)
         x[i][j] = double{3.4445f} * x[i][j] + double{-4.7750f} * first[i][j] + double{2.0315f} * second[i][j];
@@ -60,7 +60,7 @@ Matrix orthogonalized(Matrix x) {
 }
 
 // Eigenvalues of a symmetric matrix, by Jacobi's rotations.
-std::vector<double> eigenvalues(Matrix a) {
+std::vector<double> eigenvalues(Doubles a) {
   const std::size_t n = a.size();
   for (int sweep = 0; sweep < 60; ++sweep) {
     for (std::size_t p = 0; p < n; ++p) {
@@ -95,10 +95,10 @@ TEST(Muon, OrthogonalizesWideHighAndSquareMatrices) {
   Arena arena;
   for (const auto& [rows, cols] : std::vector<std::pair<std::size_t, std::size_t>>{{24, 40}, {40, 24}, {32, 32}}) {
     std::vector<float> x = random_matrix(rows * cols, rows);
-    const Matrix wide = in_double(x, rows, cols), expected = orthogonalized(wide);
+    const Doubles wide = in_double(x, rows, cols), expected = orthogonalized(wide);
     orthogonalize(pool, arena, {x.data(), {static_cast<std::int64_t>(rows), static_cast<std::int64_t>(cols)}});
     for (std::size_t i = 0; i < x.size(); ++i) ASSERT_NEAR(x[i], expected[i / cols][i % cols], 2e-5) << i;
-    const Matrix result = in_double(x, rows, cols);
+    const Doubles result = in_double(x, rows, cols);
     const auto values =
         eigenvalues(rows <= cols ? product(result, transposed(result)) : product(transposed(result), result));
     for (const double value : values) {
@@ -134,7 +134,7 @@ TEST(Muon, EqualsTheAlgorithmInDouble) {
       momentum[i] = double{0.9f} * momentum[i] + (1 - double{0.9f}) * g;
       ahead[i] = static_cast<float>((1 - double{0.9f}) * g + double{0.9f} * momentum[i]);
     }
-    const Matrix move = orthogonalized(in_double(ahead, 6, 10));
+    const Doubles move = orthogonalized(in_double(ahead, 6, 10));
     for (std::size_t i = 0; i < 60; ++i)
       expected[i] -= double{0.001f} * expected[i] + double{0.01f} * 0.2 * std::sqrt(10.0) * move[i / 10][i % 10];
   }

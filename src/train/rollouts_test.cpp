@@ -4,13 +4,12 @@
 #include <gtest/gtest.h>
 
 #include "base/rng.h"
+#include "train/examples_for_tests.h"
 #include "train/shapes.h"
 #include "train/trainer.h"
 
 namespace r1 {
 namespace {
-
-constexpr int kVocabulary = 96;
 
 std::vector<RolloutRequest> random_requests(int n) {
   std::vector<RolloutRequest> requests;

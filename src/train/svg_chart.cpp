@@ -43,7 +43,7 @@ std::string fixed(double value, int n_decimals) {
   std::string text = fmt::format("{:.{}f}", value, std::clamp(n_decimals, 0, 4));
   const std::size_t end = std::min(text.find('.'), text.size());
   const std::size_t first = text.starts_with('-') ? 1 : 0;
-  for (std::size_t i = end; i > first + 3; i -= 3) text.insert(i - 3, ",");
+  for (std::size_t i = end; i > first + 3; i -= 3) text.insert(i - 3, 1, ',');
   return text;
 }
 

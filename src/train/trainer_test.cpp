@@ -7,12 +7,11 @@
 #include <cstring>
 
 #include "base/rng.h"
+#include "train/examples_for_tests.h"
 #include "train/shapes.h"
 
 namespace r1 {
 namespace {
-
-constexpr int kVocabulary = 96;
 
 ModelConfig shape(std::string_view name) { return trained_shape(name, kVocabulary).value(); }
 
@@ -30,19 +29,6 @@ ModelConfig full_deepseek() {
 ModelConfig with_mtp(ModelConfig c) {
   c.n_mtp_layers = 1;
   return c;
-}
-
-std::vector<Example> random_examples(std::initializer_list<int> lengths, std::uint64_t seed = 3) {
-  std::vector<Example> examples;
-  Rng rng(seed, 0);
-  for (const int length : lengths) {
-    Example& example = examples.emplace_back();
-    for (int i = 0; i < length; ++i) {
-      example.tokens.push_back(static_cast<int>(rng.below(kVocabulary)));
-      example.coefficients.push_back(0.02f * (1.0f + rng.normal()));
-    }
-  }
-  return examples;
 }
 
 double loss_of(TrainedModel& model, std::span<const Example> examples, float mtp_weight) {

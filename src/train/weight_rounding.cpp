@@ -11,7 +11,7 @@
 namespace r1 {
 namespace {
 
-constexpr std::int64_t kPiece = 1 << 14;  // whole draws
+constexpr std::int64_t kRoundedAtOnce = 1 << 14;  // whole draws
 constexpr std::int64_t kOfOneDraw = 8;
 constexpr std::uint32_t kLow = 0xffff, kExponent = 0x7f800000;
 
@@ -48,8 +48,8 @@ void round_weights(ThreadPool& pool, TrainedModel& model, WeightFormat format, s
     if (!p.is_matrix) continue;
     float* values = model.trained_values().data() + p.offset;
     const std::int64_t n = p.shape.n_values();
-    pool.run(static_cast<int>((n + kPiece - 1) / kPiece), [&](int piece, int) {
-      const std::int64_t first = piece * kPiece, last = std::min(first + kPiece, n);
+    pool.run(static_cast<int>((n + kRoundedAtOnce - 1) / kRoundedAtOnce), [&](int piece, int) {
+      const std::int64_t first = piece * kRoundedAtOnce, last = std::min(first + kRoundedAtOnce, n);
       if (format == WeightFormat::kBF16) return round_at_random(values, first, last, tensor, seed, step);
       std::transform(values + first, values + last, values + first, nearest);
     });

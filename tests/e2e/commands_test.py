@@ -106,6 +106,17 @@ class Help(CommandCase):
             json.loads(line)
 
 
+class Placement(CommandCase):
+    def test_threads_and_pages_anywhere_give_the_same_numbers(self):
+        free, pinned, spread = (self.r1('score', self.model, '--ids', '1,2,3,4,5', '--json', '-t', '3', *options)
+                                for options in ([], ['--pin'], ['--numa', 'spread']))
+        self.assertEqual(free.returncode, 0, free.stderr)
+        self.assertEqual(pinned.stdout, free.stdout)
+        if 'spreading memory over' in spread.stderr:
+            self.skipTest('this container may not choose where its memory lies')
+        self.assertEqual(spread.stdout, free.stdout)
+
+
 class Score(CommandCase):
     def lines(self, ids, *flags):
         result = self.r1('score', self.model, '--ids', ','.join(map(str, ids)), *flags)
