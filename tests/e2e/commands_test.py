@@ -108,7 +108,7 @@ class Help(CommandCase):
 
 class Placement(CommandCase):
     def test_threads_and_pages_anywhere_give_the_same_numbers(self):
-        free, pinned, spread = (self.r1('score', self.model, '--ids', '1,2,3,4,5', '--json', '-t', '3', *options)
+        free, pinned, spread = (self.r1('score', self.model, '--ids', '1,2,3,4,5', '-t', '3', *options)
                                 for options in ([], ['--pin'], ['--numa', 'spread']))
         self.assertEqual(free.returncode, 0, free.stderr)
         self.assertEqual(pinned.stdout, free.stdout)
