@@ -97,7 +97,7 @@ class ResponsesWire final : public AnswerWire {
     return response;
   }
 
-  void append(std::string& out, std::string_view type, OrderedJson fields) {
+  void append(std::string& out, std::string_view type, const OrderedJson& fields) {
     OrderedJson event = {{"type", type}, {"sequence_number", sequence_number_++}};
     event.update(fields);
     out.append("event: ").append(type).append("\n");

@@ -45,7 +45,7 @@ class ToolCallParser {
   explicit ToolCallParser(const ToolSyntax& syntax) : syntax_(syntax) {}
 
   // Text of the answer in; what of it is no call comes back, calls are appended.
-  std::string feed(std::string_view text, std::vector<ToolCallDelta>& calls);
+  std::string feed(std::string_view fed, std::vector<ToolCallDelta>& calls);
   std::string finish();  // what was held back and turned out to be text
   int n_calls() const { return n_calls_; }
 
