@@ -41,6 +41,7 @@ code_is_tidy() {
 
 check format cpp_is_formatted
 check layers python3 tools/check_layers.py
+check sql python3 tools/check_sql.py
 check docs python3 tools/check_docs.py
 check scripts scripts_parse
 check tidy code_is_tidy
