@@ -2,6 +2,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <boost/beast/core/read_size.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -32,8 +33,37 @@ std::string_view origin_form(std::string_view target) {
   return path == std::string_view::npos ? "/" : target.substr(path);
 }
 
-HttpRequest to_request(Parser& parser) {
-  auto& message = parser.get();
+// Whether a header line continues the one before it (obs-fold), in bytes that the parser has not taken yet: it takes a
+// field when it has seen what begins the next line. An empty line is the header's end, and what follows is a body's.
+bool has_folded_line(std::string_view unread) {
+  if (unread.starts_with("\r\n")) return false;
+  const std::string_view lines = unread.substr(0, unread.find("\r\n\r\n"));
+  return lines.find("\r\n ") != lines.npos || lines.find("\r\n\t") != lines.npos;
+}
+
+// What http::async_read_header does, but that it would join such lines, where another reader may see a field of its
+// own.
+awaitable<error_code> read_header(asio::ip::tcp::socket& socket, boost::beast::flat_buffer& buffer, Parser& parser) {
+  constexpr std::size_t kReadBytes = 65'536;
+  while (true) {
+    if (buffer.size() > 0) {
+      const auto unread = buffer.cdata();
+      if (has_folded_line({static_cast<const char*>(unread.data()), unread.size()}))
+        co_return http::make_error_code(http::error::bad_obs_fold);
+      error_code failed;
+      buffer.consume(parser.put(unread, failed));
+      if (failed != http::error::need_more) co_return failed;
+    }
+    const auto [failed, n_bytes] =
+        co_await socket.async_read_some(buffer.prepare(boost::beast::read_size(buffer, kReadBytes)), kAwait);
+    if (failed) co_return failed;
+    buffer.commit(n_bytes);
+  }
+}
+
+// All but its body.
+HttpRequest to_request(const Parser& parser) {
+  const auto& message = parser.get();
   HttpRequest request;
   request.method = std::string(message.method_string());
   const std::string_view target = origin_form({message.target().data(), message.target().size()});
@@ -43,7 +73,6 @@ HttpRequest to_request(Parser& parser) {
   request.version = fmt::format("{}.{}", message.version() / 10, message.version() % 10);
   for (const auto& field : message)
     request.headers.push_back({std::string(field.name_string()), std::string(field.value())});
-  request.body = std::move(message.body());
   return request;
 }
 
@@ -62,7 +91,7 @@ awaitable<bool> HttpConnection::receive(Incoming& incoming) {
   parser.header_limit(static_cast<std::uint32_t>(options.header_bytes_max));
   parser.body_limit(static_cast<std::uint64_t>(options.body_bytes_max));
   start_deadline(options.header_timeout_ms);
-  const auto [header_error, header_bytes] = co_await http::async_read_header(socket_, buffer_, parser, kAwait);
+  const error_code header_error = co_await read_header(socket_, buffer_, parser);
   end_deadline();
   if (timed_out_) co_return co_await refuse(408, "the header of the request took too long");
   if (header_error == http::error::header_limit)
@@ -73,6 +102,7 @@ awaitable<bool> HttpConnection::receive(Incoming& incoming) {
     co_return co_await refuse(400, fmt::format("not an HTTP request: {}", header_error.message()));
   if (header_error) co_return false;
 
+  incoming.request = to_request(parser);  // before its body, behind which more fields may come: those are no headers
   const auto encoding = parser.get()[http::field::content_encoding];
   if (!encoding.empty() && encoding != "identity")
     co_return co_await refuse(415, "compressed bodies are not read; send the body without Content-Encoding");
@@ -96,7 +126,7 @@ awaitable<bool> HttpConnection::receive(Incoming& incoming) {
   }
   incoming.can_chunk = parser.get().version() >= 11;
   incoming.keep_alive = parser.get().keep_alive() && incoming.can_chunk;
-  incoming.request = to_request(parser);
+  incoming.request.body = std::move(parser.get().body());
   incoming.is_head = incoming.request.method == "HEAD";
   if (const std::string_view id = incoming.request.header("X-Request-Id"); is_sane_request_id(id)) request_id_ = id;
   incoming.request.id = request_id_;

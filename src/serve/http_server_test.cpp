@@ -236,6 +236,33 @@ TEST_F(HttpServerTest, SameAnswerWhereverTheRequestIsCut) {
   }
 }
 
+// A line that continues the one before it is refused in a header; in a body it is a body's.
+TEST_F(HttpServerTest, FoldedLinesAreSeenWhereverTheRequestIsCut) {
+  start();
+  const std::string header = "POST /cut HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nConnection: close\r\n";
+  const std::string good = header + "\r\n a\r\n b", folded = header + "A: b\r\n c\r\n\r\n a\r\n b";
+  for (std::size_t cut = 1; cut < folded.size(); ++cut) {
+    for (const std::string& request : {good, folded}) {
+      if (cut >= request.size()) continue;
+      RawClient client(port);
+      client.send(std::string_view(request).substr(0, cut));
+      client.send(std::string_view(request).substr(cut));
+      const std::string& answer = client.read_all();
+      EXPECT_EQ(status_of(answer), request == good ? "200" : "400") << "cut at " << cut;
+      if (request == good) EXPECT_EQ(body_of(answer), "POST /cut   a\r\n b") << "cut at " << cut;
+    }
+  }
+}
+
+TEST_F(HttpServerTest, FieldsBehindABodyAreNoHeaders) {
+  start();
+  const std::string answer =
+      ask("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+          "3\r\nabc\r\n0\r\nX-Request-Id: from-behind\r\n\r\n");
+  EXPECT_EQ(status_of(answer), "200");
+  EXPECT_EQ(answer.find("from-behind"), std::string::npos) << answer;
+}
+
 TEST_F(HttpServerTest, HeadHasTheHeadersOnly) {
   start();
   const std::string answer = ask("HEAD /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
@@ -260,6 +287,11 @@ TEST_F(HttpServerTest, RefusesWhatIsNotHttpOrCouldSmuggle) {
       "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
       "GET / HTTP/1.1\r\nHost : x\r\n\r\n",
       "GET / HTTP/1.1\r\nA: b\0c\r\n\r\n"s,
+      "GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n\tc: d\r\n\r\n",
+      "GET / HTTP/1.1\r\n Host: x\r\n\r\n",
+      "POST / HTTP/1.1\r\nHost: x\r\nContent-Length:\r\n 3\r\n\r\nabc",
+      "POST / HTTP/1.1\r\nHost: x\r\nA: b\r\n Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\nabc",
   };
   for (const std::string& bad : kBad) {
     RawClient client(port);
