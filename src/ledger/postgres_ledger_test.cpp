@@ -351,6 +351,34 @@ TEST_F(PostgresLedgerTest, EntriesAreOnlyAppendedAndVerifyFindsWhatWasChanged) {
   EXPECT_TRUE(is_found("UPDATE r1_ledger.head SET seq = 4"));
 }
 
+// Its tables are made, and would be changed, in one transaction. Here its connection ends with each statement of it in
+// turn, by the hand of a trigger that counts them (a sequence is no part of a transaction).
+TEST_F(PostgresLedgerTest, TablesThatWereBeingMadeWhenTheConnectionEndedAreMadeByTheNextProgram) {
+  Sql sql(url_);
+  sql.must("SET client_min_messages = warning; CREATE SEQUENCE public.n_commands");
+  int n = 0;
+  for (bool ended = true; ended && !HasFailure(); n += ended ? 1 : 0) {
+    sql.must("DROP SCHEMA IF EXISTS r1_ledger CASCADE; ALTER SEQUENCE public.n_commands RESTART");
+    sql.must(
+        "CREATE OR REPLACE FUNCTION public.die() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF nextval('public.n_commands') = " +
+        std::to_string(n + 1) +
+        " THEN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(10); END IF; END $$; "
+        "CREATE EVENT TRIGGER dies ON ddl_command_end EXECUTE FUNCTION public.die()");
+    const auto opened = open_postgres_ledger(url_, {});
+    ended = !opened.ok();
+    if (ended) EXPECT_EQ(opened.error().code, ErrorCode::kIo) << opened.error().message;
+    EXPECT_EQ(sql.run("SELECT to_regnamespace('r1_ledger') IS NULL"), ended ? "t" : "f") << "all of it, or nothing";
+    sql.must("DROP EVENT TRIGGER dies");
+    const auto ledger = open_or_fail(url_);
+    ASSERT_TRUE(ledger) << "ended at command " << n;
+    prepare(*ledger);
+    const auto report = ledger->verify();
+    ASSERT_TRUE(report.ok()) << "ended at command " << n << ": " << report.error().message;
+  }
+  EXPECT_GE(n, 8) << "a schema, its tables, a function and two triggers";
+}
+
 TEST_F(PostgresLedgerTest, RefusesWhatItCantBeIn) {
   const auto error_of = [](const std::string& url, MissingLedger missing = MissingLedger::kCreate) {
     const auto opened = open_postgres_ledger(url, {.missing = missing});

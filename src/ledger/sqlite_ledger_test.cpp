@@ -1,7 +1,10 @@
 // sqlite_ledger_test.cpp: what only a file can suffer: a full disk, failing writes, tampering, two processes.
 #include "ledger/sqlite_ledger.h"
 
+#include <signal.h>
 #include <sqlite3.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -107,9 +110,11 @@ TEST(SqliteLedgerFailure, AFullDiskIsAClearErrorAndNothingIsLost) {
   EXPECT_EQ(ledger->verify()->n_open_holds, n_reserved + 1);
 }
 
-// SQLite's own file system, whose n-th write or sync fails; or each n-th, after half of the bytes have been written.
+// SQLite's own file system, whose n-th write or sync fails, or ends the process; or each n-th fails, after half of the
+// bytes have been written.
 std::atomic<int> operations_left{-1};             // negative: none fails
 std::atomic<int> fails_each{0}, n_operations{0};  // 0: none fails
+std::atomic<bool> is_deadly{false};
 // SQLite's methods of a database, and of its log, which has others; what fails is in front of either.
 template <bool kIsDatabase>
 struct FailingFile {
@@ -118,12 +123,14 @@ struct FailingFile {
     real = failing = *file->pMethods;
     failing.xWrite = [](sqlite3_file* f, const void* bytes, int n, sqlite3_int64 at) {
       if (!fails_now()) return real.xWrite(f, bytes, n, at);
-      if (fails_each > 0) real.xWrite(f, bytes, n / 2, at);
-      return SQLITE_IOERR_WRITE;
+      if (fails_each > 0 || is_deadly) real.xWrite(f, bytes, n / 2, at);
+      return failed_with(SQLITE_IOERR_WRITE);
     };
-    failing.xSync = [](sqlite3_file* f, int flags) { return fails_now() ? SQLITE_IOERR_FSYNC : real.xSync(f, flags); };
+    failing.xSync = [](sqlite3_file* f, int flags) {
+      return fails_now() ? failed_with(SQLITE_IOERR_FSYNC) : real.xSync(f, flags);
+    };
     failing.xTruncate = [](sqlite3_file* f, sqlite3_int64 size) {
-      return fails_now() ? SQLITE_IOERR_TRUNCATE : real.xTruncate(f, size);
+      return fails_now() ? failed_with(SQLITE_IOERR_TRUNCATE) : real.xTruncate(f, size);
     };
     file->pMethods = &failing;
   }
@@ -132,6 +139,10 @@ struct FailingFile {
   static bool fails_now() {
     if (fails_each > 0) return ++n_operations % fails_each == 0;
     return operations_left >= 0 && operations_left-- == 0;
+  }
+  static int failed_with(int status) {
+    if (is_deadly) ::kill(::getpid(), SIGKILL);
+    return status;
   }
 };
 
@@ -254,6 +265,50 @@ TEST(SqliteLedgerFailure, EachNthWriteFailingLosesNothingAndDoublesNothing) {
   for (int n = 1; n <= most && !HasFailure(); ++n) n_settled += fail_each_and_compare(n);
   set_log_level(LogLevel::kInfo);
   EXPECT_GT(n_settled, most) << "some go through all the same";
+}
+
+// Opens a ledger, and is killed at its n-th write or sync. False when there were fewer.
+bool is_killed_opening(const std::string& path, int n) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    is_deadly = true;
+    operations_left = n;
+    const bool opened = open_sqlite_ledger(path, {.vfs = failing_vfs()}).ok();  // and closed again, which writes too
+    ::_exit(opened ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFSIGNALED(status) || WEXITSTATUS(status) == 0) << "operation " << n;
+  return WIFSIGNALED(status);
+}
+
+// A new file, and one of the schema before this one: what a killed program leaves is either of the two versions, and
+// opens.
+TEST(SqliteLedgerCrash, AMigrationThatIsKilledAtAnyWriteIsDoneByTheNextProgram) {
+  const TempFolder folder;
+  const std::string none = folder.path_of("none.db"), old = folder.path_of("old.db"),
+                    path = folder.path_of("ledger.db");
+  prepare(*open_or_fail(old));
+  sql(old, "DROP TABLE snapshot; PRAGMA user_version = 1; PRAGMA wal_checkpoint(TRUNCATE)");
+  folder.write("none.db", "");
+  for (const std::string& begin : {none, old}) {
+    const std::int64_t n_entries = begin == old ? 3 : 0;
+    int n = 0;
+    for (bool killed = true; killed && !testing::Test::HasFailure(); n += killed ? 1 : 0) {
+      for (const char* rest : {"", "-wal", "-shm", "-journal"}) std::filesystem::remove(path + rest);
+      std::filesystem::copy_file(begin, path);
+      killed = is_killed_opening(path, n);
+      if (killed) is_killed_opening(path, n / 2);  // and the one that was to recover from it
+      const auto ledger = open_or_fail(path);
+      ASSERT_TRUE(ledger) << "killed at operation " << n;
+      const auto report = ledger->verify();
+      ASSERT_TRUE(report.ok()) << "killed at operation " << n << ": " << report.error().message;
+      EXPECT_EQ(report->n_entries, n_entries);
+      EXPECT_TRUE(ledger->create_account("next", AccountKind::kPrepaid).ok()) << "it goes on";
+      sql(path, "SELECT seq FROM snapshot");
+    }
+    EXPECT_GE(n, 4) << "a migration is several writes and syncs";
+  }
 }
 
 TEST(SqliteLedger, OneProcessServesAndOthersMayAdminister) {
