@@ -11,7 +11,7 @@ import { test } from "node:test";
 import { postgresServer } from "./postgres.mjs";
 import { entriesOf, makeKey, r1, serve, sleep, temporaryFolder } from "./served.mjs";
 
-const kKills = Number(process.env.R1_SERVE_KILLS ?? 5);
+const kKills = Number(process.env.R1_SERVE_KILLS ?? 5), kKillsOfOne = 200;
 const kStreams = 64;
 const kAccounts = 4;
 const kCredit = 1000;  // dollars
@@ -67,7 +67,7 @@ async function load(server, keys, round, told, kill) {
   };
   const lanes = Promise.all(Array.from({ length: kStreams }, (_, number) => lane(number)));
   await sleep(30 + ((round * 7919) % 400));  // another moment in every round
-  await kill(() => (stopped = true));
+  await kill(() => (stopped = true)).finally(() => (stopped = true));  // or a failure would leave them going for ever
   await lanes;
 }
 
@@ -123,36 +123,36 @@ function compare(ledger, told) {
   return voids;
 }
 
-async function killServers(ledger) {
+// Kills in all, each so many of them on a new ledger: a ledger remembers the Idempotency-Keys of a day, and a server that starts reads
+// them all.
+async function inTurns(newLedger, killSome) {
+  for (let done = 0; done < kKills; done += kKillsOfOne) await killSome(await newLedger(), Math.min(kKillsOfOne, kKills - done));
+}
+
+async function killServers(ledger, n_kills) {
   const keys = makeKeys(ledger), told = new Map();
-  for (let round = 0; round < kKills; ++round) {
+  for (let round = 0; round < n_kills; ++round) {
     const server = await start(ledger);
     await load(server, keys, round, told, (stop) => {
       stop();
       return server.kill();
     });
-    if (round % 20 === 0) r1("ledger", "verify", "--ledger", ledger);  // walks all entries: not after each of 1,000
+    if (round % 20 === 0) r1("ledger", "verify", "--ledger", ledger);  // walks all entries: not after each
   }
   await (await start(ledger)).stop();  // voids what the last kill left
   const abandoned = compare(ledger, told).filter(({ detail }) => detail.startsWith("abandoned"));
   assert.ok(told.size > 0 && abandoned.length > 0, `${told.size} answers were complete, ${abandoned.length} cut off by a kill`);
 }
 
-test(`${kKills} kills during ${kStreams} streams lose nothing and double nothing`, () => killServers(path.join(folder, "ledger.db")));
-
-test(`${kKills} kills during ${kStreams} streams, with the ledger in PostgreSQL`, async () => {
-  await killServers((await postgresServer()).url);
-});
-
-test(`${kKills} kills of PostgreSQL during ${kStreams} streams: 503 until it is back, nothing lost, nothing doubled`, async () => {
-  const postgres = await postgresServer();
-  const keys = makeKeys(postgres.url), told = new Map();
-  const server = await start(postgres.url);
-  for (let round = 0; round < kKills; ++round) {
+async function killDatabases(postgres, ledger, n_kills) {
+  const keys = makeKeys(ledger), told = new Map();
+  const server = await start(ledger);
+  for (let round = 0; round < n_kills; ++round) {
     const n_before = told.size;
     await load(server, keys, round, told, async (stop) => {
       await postgres.kill();
-      const ask = () => post(server.url, { Authorization: `Bearer ${keys[0]}` }, '{"messages": [{"role": "user", "content": "x"}]}');
+      const body = '{"stream": true, "messages": [{"role": "user", "content": "x"}]}';
+      const ask = () => post(server.url, { Authorization: `Bearer ${keys[0]}` }, body);
       let refused = await ask();
       while (refused.status === 200) refused = await ask();  // its connections have not noticed yet
       assert.equal(refused.status, 503, refused.text);
@@ -165,6 +165,20 @@ test(`${kKills} kills of PostgreSQL during ${kStreams} streams: 503 until it is 
     assert.ok(told.size > n_before);
   }
   await server.stop();
-  await (await start(postgres.url)).stop();
-  compare(postgres.url, told);
+  await (await start(ledger)).stop();
+  compare(ledger, told);
+}
+
+test(`${kKills} kills during ${kStreams} streams lose nothing and double nothing`, async () => {
+  let n_ledgers = 0;
+  await inTurns(() => path.join(folder, `ledger-${++n_ledgers}.db`), killServers);
+});
+
+test(`${kKills} kills during ${kStreams} streams, with the ledger in PostgreSQL`, async () => {
+  await inTurns((await postgresServer()).newDatabase, killServers);
+});
+
+test(`${kKills} kills of PostgreSQL during ${kStreams} streams: 503 until it is back, nothing lost, nothing doubled`, async () => {
+  const postgres = await postgresServer();
+  await inTurns(postgres.newDatabase, (ledger, n_kills) => killDatabases(postgres, ledger, n_kills));
 });

@@ -22,7 +22,7 @@ function memoryFolder() {
   return space.bavail * space.bsize >= 2 ** 30 ? "/dev/shm" : undefined;
 }
 
-// {url, kill(), start()}: the URL of an empty database; the server killed with its connections, and started again.
+// {newDatabase(), kill(), start()}: the URL of an empty database; the server killed with its connections, and started again.
 export async function postgresServer() {
   const bin = binaries(), folder = temporaryFolder(memoryFolder()), data = path.join(folder, "data");
   const own = {};
@@ -48,9 +48,13 @@ export async function postgresServer() {
   }
   await start();
   process.on("exit", () => child.kill("SIGQUIT"));
-  if (run("createdb", "-h", folder, "-U", "r1", "ledger").status !== 0) throw new Error("createdb failed");
+  let n_databases = 0;
   return {
-    url: `postgresql://r1@/ledger?host=${folder}`,
+    newDatabase() {
+      const name = `ledger_${++n_databases}`;
+      if (run("createdb", "-h", folder, "-U", "r1", name).status !== 0) throw new Error("createdb failed");
+      return `postgresql://r1@/${name}?host=${folder}`;
+    },
     start,
     async kill() {
       child.ref();
