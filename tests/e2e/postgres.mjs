@@ -22,7 +22,8 @@ function memoryFolder() {
   return space.bavail * space.bsize >= 2 ** 30 ? "/dev/shm" : undefined;
 }
 
-// {newDatabase(), kill(), start()}: the URL of an empty database; the server killed with its connections, and started again.
+// {newDatabase(), kill(), start()}: the URL of an empty database, which takes the place of the one before; the server killed with its
+// connections, and started again.
 export async function postgresServer() {
   const bin = binaries(), folder = temporaryFolder(memoryFolder()), data = path.join(folder, "data");
   const own = {};
@@ -51,6 +52,7 @@ export async function postgresServer() {
   let n_databases = 0;
   return {
     newDatabase() {
+      if (n_databases > 0) run("dropdb", "-f", "-h", folder, "-U", "r1", `ledger_${n_databases}`);
       const name = `ledger_${++n_databases}`;
       if (run("createdb", "-h", folder, "-U", "r1", name).status !== 0) throw new Error("createdb failed");
       return `postgresql://r1@/${name}?host=${folder}`;
