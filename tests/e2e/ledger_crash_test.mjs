@@ -152,7 +152,8 @@ async function killDatabases(postgres, ledger, n_kills) {
     await load(server, keys, round, told, async (stop) => {
       await postgres.kill();
       const body = '{"stream": true, "messages": [{"role": "user", "content": "x"}]}';
-      const ask = () => post(server.url, { Authorization: `Bearer ${keys[0]}` }, body);
+      let n_asked = 0;
+      const ask = () => post(server.url, { Authorization: `Bearer ${keys[0]}`, "Idempotency-Key": `asked-${round}-${++n_asked}` }, body);
       let refused = await ask();
       while (refused.status === 200) refused = await ask();  // its connections have not noticed yet
       assert.equal(refused.status, 503, refused.text);
