@@ -11,7 +11,7 @@ import { test } from "node:test";
 import { postgresServer } from "./postgres.mjs";
 import { entriesOf, makeKey, r1, serve, sleep, temporaryFolder } from "./served.mjs";
 
-const kKills = Number(process.env.R1_SERVE_KILLS ?? 5), kKillsOfOne = 200;
+const kKills = Number(process.env.R1_SERVE_KILLS ?? 5), kKillsOfOne = 50;
 const kStreams = 64;
 const kAccounts = 4;
 const kCredit = 1000;  // dollars
