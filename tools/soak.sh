@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # soak.sh [PATTERN]: the long forms of tests that `make test` runs short: a thousand kills, a million events, ten thousand
-# streams. Takes hours. A switch that is set already keeps its value: R1_LEDGER_KILLS=50 make soak.
+# streams, an hour of mixed requests. Takes hours. A switch that is set already keeps its value: R1_LEDGER_KILLS=50 make soak.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 pattern=${1:-*}
 [[ $pattern == *[*]* ]] || pattern="*$pattern*"
 export R1_LEDGER_KILLS=${R1_LEDGER_KILLS:-1000} R1_SERVE_KILLS=${R1_SERVE_KILLS:-1000}
 export R1_LEDGER_EVENTS=${R1_LEDGER_EVENTS:-1000000} R1_LEDGER_IO=${R1_LEDGER_IO:-500}
-export R1_LOAD_STREAMS=${R1_LOAD_STREAMS:-10000}
+export R1_LEDGER_CHARGES=${R1_LEDGER_CHARGES:-100000000} R1_PREFIX_TIMES=${R1_PREFIX_TIMES:-2000}
+export R1_LOAD_STREAMS=${R1_LOAD_STREAMS:-10000} R1_SOAK_MINUTES=${R1_SOAK_MINUTES:-60}
 # What a test makes of a switch, it says in its first lines. New ones are named R1_LOAD_…, and begin here.
 
 tools/setup_npm.sh || exit 1
@@ -27,7 +28,8 @@ step() {  # NAME COMMAND…
 }
 
 step ledger build/release/r1_tests --gtest_brief=1 \
-  --gtest_filter='*LedgerCrash*:*GeneratedEvents*:*EachNthWriteFailing*:*KillsUnderLoad*'
+  --gtest_filter='*LedgerCrash*:*LedgerRules*:*GeneratedEvents*:*EachNthWriteFailing*:*KillsUnderLoad*'
+step prefix-times build/release/r1_tests --gtest_brief=1 --gtest_filter='*PrefixTimes*'
 # Every end-to-end test that reads one of the switches.
 for test in $(grep -lE 'R1_(SERVE|LOAD|SOAK)_[A-Z_]+' tests/e2e/*_test.*); do
   case $test in
