@@ -74,7 +74,7 @@ struct Tariff {
   TokenPrices day = kDeepSeekR1Prices, night;
   std::array<bool, 1440> is_night{};  // by minute of the UTC day
 };
-struct Promise {
+struct PromisedAnswer {
   std::int64_t hold_id;
   std::size_t account;
   TokenPrices prices;
@@ -151,7 +151,7 @@ class LedgerRules : public testing::Test {
 
   void close() {
     std::swap(open_[numbers_.one_of(open_.size())], open_.back());
-    const Promise hold = open_.back();
+    const PromisedAnswer hold = open_.back();
     open_.pop_back();
     ClerksAccount& account = accounts_[hold.account];
     account.held -= hold.amount;
@@ -190,7 +190,7 @@ class LedgerRules : public testing::Test {
   Book book_;
   std::vector<ClerksAccount> accounts_;
   std::vector<Tariff> tariffs_;
-  std::vector<Promise> open_;
+  std::vector<PromisedAnswer> open_;
   std::int64_t minute_ = 20'000 * 1440, millisecond_ = 0;
   std::int64_t n_admitted_ = 0, n_refused_ = 0;
 };

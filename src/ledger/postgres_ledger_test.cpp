@@ -370,7 +370,7 @@ TEST_F(PostgresLedgerTest, TablesThatWereBeingMadeWhenTheConnectionEndedAreMadeB
     if (ended) EXPECT_EQ(opened.error().code, ErrorCode::kIo) << opened.error().message;
     EXPECT_EQ(sql.run("SELECT to_regnamespace('r1_ledger') IS NULL"), ended ? "t" : "f") << "all of it, or nothing";
     sql.must("DROP EVENT TRIGGER dies");
-    const auto ledger = open_or_fail(url_);
+    const auto ledger = open_postgres(url_);
     ASSERT_TRUE(ledger) << "ended at command " << n;
     prepare(*ledger);
     const auto report = ledger->verify();

@@ -288,7 +288,7 @@ TEST(SqliteLedgerCrash, AMigrationThatIsKilledAtAnyWriteIsDoneByTheNextProgram) 
   const TempFolder folder;
   const std::string none = folder.path_of("none.db"), old = folder.path_of("old.db"),
                     path = folder.path_of("ledger.db");
-  prepare(*open_or_fail(old));
+  prepare(*open_sqlite(old));
   sql(old, "DROP TABLE snapshot; PRAGMA user_version = 1; PRAGMA wal_checkpoint(TRUNCATE)");
   folder.write("none.db", "");
   for (const std::string& begin : {none, old}) {
@@ -299,7 +299,7 @@ TEST(SqliteLedgerCrash, AMigrationThatIsKilledAtAnyWriteIsDoneByTheNextProgram) 
       std::filesystem::copy_file(begin, path);
       killed = is_killed_opening(path, n);
       if (killed) is_killed_opening(path, n / 2);  // and the one that was to recover from it
-      const auto ledger = open_or_fail(path);
+      const auto ledger = open_sqlite(path);
       ASSERT_TRUE(ledger) << "killed at operation " << n;
       const auto report = ledger->verify();
       ASSERT_TRUE(report.ok()) << "killed at operation " << n << ": " << report.error().message;
