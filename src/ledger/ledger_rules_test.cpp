@@ -222,7 +222,9 @@ TEST(Prices, ACostIsExactOrAnError) {
     const bool fits = tokens.cached <= tokens.prompt && cost <= std::numeric_limits<std::int64_t>::max();
     const auto found = cost_nanousd(prices, tokens);
     ASSERT_EQ(found.ok(), fits) << i;
-    if (fits) ASSERT_TRUE(*found == cost) << i << ": " << *found;
+    if (fits) {
+      ASSERT_TRUE(*found == cost) << i << ": " << *found;
+    }
     n_beyond += tokens.cached <= tokens.prompt && !fits ? 1 : 0;
   }
   EXPECT_GT(n_beyond, 1000);

@@ -367,7 +367,9 @@ TEST_F(PostgresLedgerTest, TablesThatWereBeingMadeWhenTheConnectionEndedAreMadeB
         "CREATE EVENT TRIGGER dies ON ddl_command_end EXECUTE FUNCTION public.die()");
     const auto opened = open_postgres_ledger(url_, {});
     ended = !opened.ok();
-    if (ended) EXPECT_EQ(opened.error().code, ErrorCode::kIo) << opened.error().message;
+    if (ended) {
+      EXPECT_EQ(opened.error().code, ErrorCode::kIo) << opened.error().message;
+    }
     EXPECT_EQ(sql.run("SELECT to_regnamespace('r1_ledger') IS NULL"), ended ? "t" : "f") << "all of it, or nothing";
     sql.must("DROP EVENT TRIGGER dies");
     const auto ledger = open_postgres(url_);
