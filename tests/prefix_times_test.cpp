@@ -161,8 +161,8 @@ TEST_P(PrefixTimes, TellNothingOfWhatAnotherAccountHasSent) {
   std::vector<double> p;
   while (p.size() < 3 && (p.empty() || p.back() <= 0.05)) {
     const Samples samples = measure(*running, sample_size());
-    const bool disk_is_busy = GetParam();  // with what the listener has sent: the third request waits for that
-    if (!disk_is_busy) {
+    const bool has_disk = GetParam();  // then this small model's own block is often no sooner there than computed
+    if (!has_disk) {
       EXPECT_LT(samples.own_p(), 1e-6) << "the smallest thing there is to see, seen in the same way";
     }
     p.push_back(samples.foreign_p());
