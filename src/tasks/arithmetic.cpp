@@ -9,41 +9,70 @@
 namespace r1 {
 namespace {
 
-std::string ask(Rng& rng, Language language, const std::string& term) {
-  constexpr std::string_view kEnglish[] = {"What is {}?", "Compute {}.", "{}=?"};
-  constexpr std::string_view kChinese[] = {"{}等于多少？", "计算{}。", "{}=？"};
-  const std::string_view form = language == Language::kEnglish ? draw_one(rng, kEnglish) : draw_one(rng, kChinese);
-  return fmt::format(fmt::runtime(form), term);
+constexpr std::string_view kTermEn[] = {
+    "What is {}?", "Compute {}.",        "{}=?", "{}", "{}=", "Calculate {}.", "How much is {}?",
+    "What's {}?",  "Please work out {}."};
+constexpr std::string_view kTermZh[] = {
+    "{}等于多少？", "计算{}。", "{}=？", "{}", "{}=", "{}等于几？", "请计算{}。", "{}是多少？", "算一下{}。"};
+
+struct ColumnOperation {
+  char sign;
+  std::string_view name;
+  std::string_view english[3], chinese[3];  // in words; {0} and {1} are the numbers
+};
+constexpr ColumnOperation kPlus = {'+',
+                                   "add",
+                                   {"What is {} plus {}?", "Add {} and {}.", "What is the sum of {} and {}?"},
+                                   {"{}加{}等于多少？", "{}加上{}是多少？", "{}与{}的和是多少？"}};
+constexpr ColumnOperation kMinus = {
+    '-',
+    "subtract",
+    {"What is {} minus {}?", "{} minus {}", "What is the difference between {} and {}?"},
+    {"{}减{}等于多少？", "{}减去{}是多少？", "{}与{}的差是多少？"}};
+constexpr ColumnOperation kTimes = {'*',
+                                    "multiply",
+                                    {"What is {} times {}?", "Multiply {} by {}.", "What is the product of {} and {}?"},
+                                    {"{}乘{}等于多少？", "{}乘以{}是多少？", "{}与{}的积是多少？"}};
+
+std::string ask(Rng& rng, Language language, const ColumnOperation& operation, std::int64_t a, std::int64_t b) {
+  if (rng.below(4) == 0) {
+    return fmt::format(fmt::runtime(draw_form(rng, language, operation.english, operation.chinese)), a, b);
+  }
+  const std::string term = draw_notation(rng, fmt::format("{}{}{}", a, operation.sign, b));
+  return fmt::format(fmt::runtime(draw_form(rng, language, kTermEn, kTermZh)), term);
 }
 
-Problem written(Rng& rng, const std::string& term, std::string key, const std::string& lines, std::int64_t result) {
+Problem written(Rng& rng, const ColumnOperation& operation, std::int64_t a, std::int64_t b, const std::string& lines,
+                std::int64_t result) {
+  const bool commutes = operation.sign != '-';
   Problem problem;
   problem.language = draw_language(rng);
-  problem.prompt = ask(rng, problem.language, term);
-  problem.key = std::move(key);
+  problem.prompt = ask(rng, problem.language, operation, a, b);
+  problem.key = fmt::format("{} {} {}", operation.name, commutes ? std::min(a, b) : a, commutes ? std::max(a, b) : b);
   problem.answer = std::to_string(result);
-  problem.trace = written_trace(term + "\n" + lines, problem.answer);
+  problem.trace = written_trace(fmt::format("{}{}{}\n{}", a, operation.sign, b, lines), problem.answer);
   return problem;
 }
 
 Problem draw_addition(Rng& rng) {
   const std::int64_t a = draw_by_digits(rng, 5), b = draw_by_digits(rng, 5);
-  return written(rng, fmt::format("{}+{}", a, b), fmt::format("add {} {}", std::min(a, b), std::max(a, b)),
-                 addition_lines(a, b), a + b);
+  return written(rng, kPlus, a, b, addition_lines(a, b), a + b);
 }
 
 Problem draw_subtraction(Rng& rng) {
   const std::int64_t x = draw_by_digits(rng, 5), y = draw_by_digits(rng, 5);
   const std::int64_t a = std::max(x, y), b = std::min(x, y);
-  return written(rng, fmt::format("{}-{}", a, b), fmt::format("subtract {} {}", a, b),
-                 // Zeros in front are dropped at the end, as a person does.
-                 subtraction_lines(a, b), a - b);
+  // Zeros in front are dropped at the end, as a person does.
+  return written(rng, kMinus, a, b, subtraction_lines(a, b), a - b);
 }
 
+// Three digits by two; one time in four shorter ones.
 Problem draw_multiplication(Rng& rng) {
-  const int a = draw_between(rng, 100, 999), b = draw_between(rng, 10, 99);
-  const std::string term = rng.below(2) == 0 ? fmt::format("{}*{}", a, b) : fmt::format("{}*{}", b, a);
-  return written(rng, term, fmt::format("multiply {} {}", b, a), long_multiplication_lines(a, b), std::int64_t{a} * b);
+  const bool is_short = rng.below(4) == 0;
+  const std::int64_t a = is_short ? draw_by_digits(rng, 3) : draw_between(rng, 100, 999);
+  const int b = is_short ? static_cast<int>(draw_by_digits(rng, 2)) : draw_between(rng, 10, 99);
+  const std::string lines = long_multiplication_lines(a, b);
+  return rng.below(2) == 0 ? written(rng, kTimes, a, b, lines, a * b) : written(rng, kTimes, b, a, lines, a * b);
 }
 
 }  // namespace
@@ -59,9 +88,9 @@ const Task kSubtraction = {.name = "subtraction",
                            .is_right = is_same_number,
                            .n_problems = 100'000.0 * 100'001 / 2};
 const Task kMultiplication = {.name = "multiplication",
-                              .summary = "3 digits by 2, with partial products",
+                              .summary = "3 digits by 2, one time in four fewer, with partial products",
                               .draw = draw_multiplication,
                               .is_right = is_same_number,
-                              .n_problems = 900.0 * 90};
+                              .n_problems = 900.0 * 90 + 100.0 * 101 / 2};  // at least
 
 }  // namespace r1

@@ -16,10 +16,16 @@ constexpr int kLeast = -300, kMost = 999, kLongest = 6, kMostFactor = 12, kMostF
 
 struct Operation {
   char sign;
-  std::string_view english, chinese;
+  std::string_view english[2], chinese[2];  // by style: told, or ordered
 };
-constexpr Operation kOperations[] = {
-    {'+', "plus", "加上"}, {'-', "minus", "减去"}, {'*', "times", "乘以"}, {'/', "divided by", "除以"}};
+constexpr Operation kOperations[] = {{'+', {"plus", "add"}, {"加上", "再加"}},
+                                     {'-', {"minus", "subtract"}, {"减去", "再减"}},
+                                     {'*', {"times", "multiply by"}, {"乘以", "再乘"}},
+                                     {'/', {"divided by", "divide by"}, {"除以", "再除以"}}};
+constexpr std::string_view kBeginEn[] = {"Begin with {}", "Start with {}", "Take {}"};
+constexpr std::string_view kBeginZh[] = {"从{}开始", "先取{}", "以{}开始"};
+constexpr std::string_view kEndEn[] = {". What is the result?", ". What do you get?", ", what is the result?"};
+constexpr std::string_view kEndZh[] = {"，得多少？", "，结果是多少？", "，等于多少？"};
 
 struct Step {
   const Operation* operation;
@@ -48,7 +54,8 @@ Problem draw_chain(Rng& rng) {
   problem.language = draw_language(rng);
   int value = draw_between(rng, 0, 99);
   problem.key = fmt::format("chain {}", value);
-  problem.prompt = fmt::format(fmt::runtime(in_language(problem.language, "Begin with {}", "从{}开始")), value);
+  problem.prompt = fmt::format(fmt::runtime(draw_form(rng, problem.language, kBeginEn, kBeginZh)), value);
+  const std::uint64_t style = rng.below(2);
   std::string lines;
   for (int n = draw_between(rng, 2, kLongest), i = 0; i < n;) {
     const std::optional<Step> step = draw_step(rng, value);
@@ -56,12 +63,13 @@ Problem draw_chain(Rng& rng) {
     ++i;
     const Operation& operation = *step->operation;
     problem.key += fmt::format(" {}{}", operation.sign, step->operand);
-    problem.prompt += problem.language == Language::kEnglish ? fmt::format(", {} {}", operation.english, step->operand)
-                                                             : fmt::format("，{}{}", operation.chinese, step->operand);
+    problem.prompt += problem.language == Language::kEnglish
+                          ? fmt::format(", {} {}", operation.english[style], step->operand)
+                          : fmt::format("，{}{}", operation.chinese[style], step->operand);
     lines += fmt::format("{}{}{}={}\n", value, operation.sign, step->operand, step->value);
     value = step->value;
   }
-  problem.prompt += in_language(problem.language, ". What is the result?", "，得多少？");
+  problem.prompt += draw_form(rng, problem.language, kEndEn, kEndZh);
   problem.answer = std::to_string(value);
   problem.trace = written_trace(lines, problem.answer);
   return problem;

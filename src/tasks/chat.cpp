@@ -189,9 +189,49 @@ std::string with_ending(Rng& rng, Language language, std::string_view asked) {
   return text + std::string(language == Language::kEnglish ? draw_one(rng, kEnglish) : draw_one(rng, kChinese));
 }
 
+// What it does not know is without end: questions and wishes made of parts.
+constexpr std::string_view kWishesEn[] = {"what is the capital of {}",
+                                          "who is the president of {}",
+                                          "tell me about {}",
+                                          "where is {}",
+                                          "what do you know about {}",
+                                          "how many people live in {}",
+                                          "write a poem about {}",
+                                          "write a story about {}",
+                                          "explain {} to me",
+                                          "what is the history of {}",
+                                          "what is {}",
+                                          "give me a recipe for {}",
+                                          "how does {} work",
+                                          "translate {} into French",
+                                          "who invented {}",
+                                          "write an essay on {}",
+                                          "what is the best {}",
+                                          "why is {} important"};
+constexpr std::string_view kTopicsEn[] = {
+    "France",      "Germany",  "Japan", "Brazil", "London",       "the moon",   "the sea", "football",
+    "music",       "love",     "bread", "soup",   "the internet", "a computer", "history", "the brain",
+    "electricity", "a novel",  "chess", "my dog", "spring",       "war",        "money",   "the sun",
+    "Shakespeare", "Einstein", "a car", "coffee", "art",          "DNA"};
+constexpr std::string_view kWishesZh[] = {"{}的首都是哪里", "{}的总统是谁", "给我讲讲{}",       "{}在哪里",
+                                          "你知道{}吗",     "{}有多少人口", "写一首关于{}的诗", "写一个{}的故事",
+                                          "解释一下{}",     "{}是什么",     "{}的历史",         "怎么做{}",
+                                          "谁发明了{}",     "{}为什么重要", "把{}翻译成英文"};
+constexpr std::string_view kTopicsZh[] = {"法国", "德国",     "日本", "巴西", "北京",   "月亮", "大海", "足球",
+                                          "音乐", "爱情",     "面包", "汤",   "互联网", "电脑", "历史", "大脑",
+                                          "电",   "小说",     "围棋", "狗",   "春天",   "战争", "钱",   "太阳",
+                                          "李白", "爱因斯坦", "汽车", "咖啡", "艺术",   "基因"};
+constexpr int kUnknownEn = 8, kUnknownZh = 9;  // their places in kIntents
+
+std::string draw_wish(Rng& rng, Language language) {
+  const std::string_view topic = draw_form(rng, language, kTopicsEn, kTopicsZh);
+  return fmt::format(fmt::runtime(draw_form(rng, language, kWishesEn, kWishesZh)), topic);
+}
+
 Problem draw_chat(Rng& rng) {
-  const Intent& intent = draw_one(rng, kIntents);
-  const std::string_view asked = draw_one(rng, intent.asked);
+  const bool is_wish = rng.below(8) == 0;
+  const Intent& intent = is_wish ? kIntents[rng.below(2) == 0 ? kUnknownEn : kUnknownZh] : draw_one(rng, kIntents);
+  const std::string asked = is_wish ? draw_wish(rng, intent.language) : std::string(draw_one(rng, intent.asked));
   Problem problem;
   problem.language = intent.language;
   problem.prompt = with_ending(rng, intent.language, asked);
@@ -209,6 +249,6 @@ const Task kChat = {.name = "chat",
                     .summary = "greetings, identity, abilities, thanks, and what it cannot do",
                     .draw = draw_chat,
                     .is_right = is_expected,
-                    .n_problems = 10.0 * 20};
+                    .n_problems = 10.0 * 20 + 18 * 30 + 15 * 30};
 
 }  // namespace r1

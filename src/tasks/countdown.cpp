@@ -5,6 +5,7 @@
 // gave, so it can be reached.
 #include <algorithm>
 #include <array>
+#include <span>
 #include <vector>
 
 #include <fmt/format.h>
@@ -18,6 +19,17 @@ namespace r1 {
 namespace {
 
 constexpr int kMaxWrongAttempts = 4, kLargestProduct = 999;
+
+// {0}: the numbers, {1}: the target.
+constexpr std::string_view kGameEn[] = {"Use {0} to make {1}.",
+                                        "Make {1} from {0}.",
+                                        "Using {0}, make {1}.",
+                                        "Use the numbers {0} to reach {1}.",
+                                        "Combine {0} to get {1}.",
+                                        "How can you make {1} with {0}?",
+                                        "Get {1} from {0}, using each number once."};
+constexpr std::string_view kGameZh[] = {"用{0}得到{1}。", "用{0}算出{1}。", "用{0}凑出{1}。", "怎样用{0}得到{1}？",
+                                        "用数字{0}，每个用一次，得到{1}。"};
 
 struct Game {
   int n_numbers, largest, least_target, largest_target;
@@ -95,6 +107,13 @@ std::string search_lines(Rng& rng, const Draw& draw, Language language) {
   return lines + fmt::format("{} {}?{} {}\n", draw.solution.steps, target, target, in_language(language, "yes", "对"));
 }
 
+std::string listed(Rng& rng, Language language, const std::vector<std::int64_t>& numbers) {
+  const std::string_view separator = in_language(language, ", ", "、");
+  if (rng.below(3) != 0) return fmt::format("{}", fmt::join(numbers, separator));
+  return fmt::format("{}{}{}", fmt::join(std::span(numbers).first(numbers.size() - 1), separator),
+                     in_language(language, " and ", "和"), numbers.back());
+}
+
 template <const Game& game>
 Problem draw_countdown(Rng& rng) {
   const Draw draw = draw_game(rng, game);
@@ -104,9 +123,8 @@ Problem draw_countdown(Rng& rng) {
   std::sort(sorted.begin(), sorted.end());
   Problem problem;
   problem.language = draw_language(rng);
-  problem.prompt = problem.language == Language::kEnglish
-                       ? fmt::format("Use {} to make {}.", fmt::join(draw.numbers, ", "), target)
-                       : fmt::format("用{}得到{}。", fmt::join(draw.numbers, "、"), target);
+  problem.prompt = fmt::format(fmt::runtime(draw_form(rng, problem.language, kGameEn, kGameZh)),
+                               listed(rng, problem.language, draw.numbers), target);
   problem.key = fmt::format("countdown {} {}", fmt::join(sorted, " "), target);
   problem.answer = fmt::format("{}={}", draw.solution.expression, target);
   problem.trace = written_trace(fmt::format("{} {}\n", numbers, target) + search_lines(rng, draw, problem.language),

@@ -14,6 +14,20 @@ constexpr std::string_view kMonthsEn[] = {"January", "February", "March",     "A
                                           "July",    "August",   "September", "October", "November", "December"};
 constexpr int kMonthDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 
+// {0}: the day, {1}: how many days.
+constexpr std::string_view kWeekdayEn[] = {
+    "Today is {0}. What day of the week is it in {1} days?", "Today is {0}. What day is it in {1} days?",
+    "If today is {0}, what day will it be in {1} days?", "What day of the week is {1} days after {0}?",
+    "It is {0}. Which weekday is it {1} days later?"};
+constexpr std::string_view kWeekdayZh[] = {"今天是{0}，{1}天后是星期几？", "如果今天是{0}，{1}天后是星期几？",
+                                           "今天{0}，再过{1}天是星期几？", "{0}的{1}天后是星期几？"};
+// {0}: the date, {1}: how many days.
+constexpr std::string_view kDateEn[] = {"What is the date {1} days after {0}, in a year of 365 days?",
+                                        "Which date is {1} days after {0}, if it is not a leap year?",
+                                        "Today is {0} of an ordinary year. What is the date in {1} days?"};
+constexpr std::string_view kDateZh[] = {"平年中，{0}的{1}天后是几月几日？", "今天是平年的{0}，{1}天后是几月几日？",
+                                        "平年里，{0}再过{1}天是几月几日？"};
+
 std::string_view day_name(Language language, int day) { return in_language(language, kDaysEn[day], kDaysZh[day]); }
 
 std::string month_name(Language language, int month) {
@@ -29,9 +43,8 @@ Problem draw_weekday(Rng& rng) {
   const int today = draw_between(rng, 0, 6), wait = draw_between(rng, 1, kLongestWait), rest = wait % 7;
   Problem problem;
   problem.language = draw_language(rng);
-  problem.prompt = problem.language == Language::kEnglish
-                       ? fmt::format("Today is {}. What day of the week is it in {} days?", kDaysEn[today], wait)
-                       : fmt::format("今天是{}，{}天后是星期几？", kDaysZh[today], wait);
+  problem.prompt = fmt::format(fmt::runtime(draw_form(rng, problem.language, kWeekdayEn, kWeekdayZh)),
+                               day_name(problem.language, today), wait);
   problem.key = fmt::format("weekday {} {}", today, wait);
   std::string lines = fmt::format("7*{}={}\n{}-{}={}\n", wait / 7, wait - rest, wait, wait - rest, rest);
   for (int i = 0; i <= rest; ++i) lines += fmt::format("{} {}\n", i, day_name(problem.language, (today + i) % 7));
@@ -47,9 +60,7 @@ Problem draw_date(Rng& rng) {
   Problem problem;
   problem.language = draw_language(rng);
   const std::string date = date_name(problem.language, month, day);
-  problem.prompt = problem.language == Language::kEnglish
-                       ? fmt::format("What is the date {} days after {}, in a year of 365 days?", wait, date)
-                       : fmt::format("平年中，{}的{}天后是几月几日？", date, wait);
+  problem.prompt = fmt::format(fmt::runtime(draw_form(rng, problem.language, kDateEn, kDateZh)), date, wait);
   problem.key = fmt::format("date {} {} {}", month + 1, day, wait);
   int end_month = month, end_day = day + wait;
   std::string lines = fmt::format("{}+{}={}\n", day, wait, end_day);

@@ -9,6 +9,17 @@
 namespace r1 {
 namespace {
 
+// {0} and {1}: the decimals, {2}: "larger".
+constexpr std::string_view kComparisonEn[] = {"Which is {2}, {0} or {1}?",        "Which number is {2}, {0} or {1}?",
+                                              "Which is {2}: {0} or {1}?",        "Which one is {2}, {0} or {1}?",
+                                              "{0} or {1}, which is {2}?",        "{0} and {1}: which is {2}?",
+                                              "What is {2}, {0} or {1}?",         "Of {0} and {1}, which is {2}?",
+                                              "Which is the {2} of {0} and {1}?", "Compare {0} and {1}. Which is {2}?"};
+constexpr std::string_view kComparisonZh[] = {
+    "{0}和{1}哪个{2}？",       "{0}和{1}哪个更{2}？",     "{0}与{1}，哪个{2}？",   "{0}和{1}谁{2}？",
+    "{0}和{1}，哪一个更{2}？", "哪个更{2}，{0}还是{1}？", "哪个{2}，{0}还是{1}？", "{0}跟{1}比，哪个{2}？"};
+constexpr std::string_view kLargerEn[] = {"larger", "larger", "bigger", "greater"};
+
 struct Decimal {
   int whole;
   std::string places;  // 1 to 3 digits, the last not 0: no two ways to write a value
@@ -48,9 +59,9 @@ std::string comparison_lines(Language language, Decimal a, Decimal b) {
 }
 
 // What the question may ask for, in its own words, so that the answer is a matter of looking it up.
-std::string verdict_lines(Language language, const Decimal& smaller, const Decimal& larger) {
-  return fmt::format("{} {}\n{} {}\n", in_language(language, "smaller", "小"), smaller.text(),
-                     in_language(language, "larger", "大"), larger.text());
+std::string verdict_lines(std::string_view smaller_word, const Decimal& smaller, std::string_view larger_word,
+                          const Decimal& larger) {
+  return fmt::format("{} {}\n{} {}\n", smaller_word, smaller.text(), larger_word, larger.text());
 }
 
 bool is_less(const Decimal& a, const Decimal& b) {
@@ -67,14 +78,15 @@ Problem draw_comparison(Rng& rng) {
 
   Problem problem;
   problem.language = draw_language(rng);
-  const std::string_view form = problem.language == Language::kEnglish
-                                    ? (wants_larger ? "Which is larger, {} or {}?" : "Which is smaller, {} or {}?")
-                                    : (wants_larger ? "{}和{}哪个大？" : "{}和{}哪个小？");
-  problem.prompt = fmt::format(fmt::runtime(form), a.text(), b.text());
+  const std::string_view smaller_word = in_language(problem.language, "smaller", "小");
+  const std::string_view larger_word = in_language(problem.language, draw_one(rng, kLargerEn), "大");
+  problem.prompt = fmt::format(fmt::runtime(draw_form(rng, problem.language, kComparisonEn, kComparisonZh)), a.text(),
+                               b.text(), wants_larger ? larger_word : smaller_word);
   problem.key = fmt::format("compare {} {}", smaller.text(), larger.text());
   problem.answer = wants_larger ? larger.text() : smaller.text();
   problem.trace = written_trace(
-      comparison_lines(problem.language, a, b) + verdict_lines(problem.language, smaller, larger), problem.answer);
+      comparison_lines(problem.language, a, b) + verdict_lines(smaller_word, smaller, larger_word, larger),
+      problem.answer);
   return problem;
 }
 

@@ -8,6 +8,11 @@ namespace r1 {
 namespace {
 
 constexpr int kMaxFactor = 12, kMaxConstant = 30, kMaxSolution = 20;
+constexpr std::string_view kEquationEn[] = {
+    "Solve {}.",     "Solve {} for x.",   "Solve for x: {}.", "Solve the equation {}.", "{}, x=?",
+    "Find x if {}.", "If {}, what is x?", "What is x if {}?", "{}. What is x?",         "{}, solve for x."};
+constexpr std::string_view kEquationZh[] = {"解方程{}。",      "解方程：{}。", "求x：{}。",         "已知{}，求x。",
+                                            "{}，x等于多少？", "{}，求x。",    "如果{}，x是多少？", "{}，x=？"};
 
 std::string side(int factor, int constant) {
   const std::string x = factor == 1 ? "x" : fmt::format("{}x", factor);
@@ -31,7 +36,8 @@ Problem draw_equation(Rng& rng) {
 
   Problem problem;
   problem.language = draw_language(rng);
-  problem.prompt = fmt::format(fmt::runtime(in_language(problem.language, "Solve {}.", "解方程{}。")), equation);
+  problem.prompt = fmt::format(fmt::runtime(draw_form(rng, problem.language, kEquationEn, kEquationZh)),
+                               draw_notation(rng, equation));
   problem.key = fmt::format("linear {} {} {} {}", a, b, c, d);
   problem.answer = fmt::format("x={}", x);
   std::string lines = equation + "\n";

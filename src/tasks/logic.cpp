@@ -1,5 +1,6 @@
 // logic.cpp: knights, who tell the truth, and knaves, who lie: three people, a statement each, one solution. The trace
-// tries the eight cases and stops at the first that no statement contradicts.
+// notes the statements in short and tries the eight cases, 1 for a knight and 0 for a knave; in each it looks at one
+// statement after the other, up to the first whose truth is not its speaker's kind.
 #include <algorithm>
 #include <array>
 #include <vector>
@@ -53,18 +54,17 @@ bool is_true(const Statement& statement, int kinds) {
   return false;
 }
 
-// The first person whose statement and kind disagree; kPeople: nobody.
-int contradiction(const Puzzle& puzzle, int kinds) {
+bool is_contradicted(const Puzzle& puzzle, int kinds) {
   for (int person = 0; person < kPeople; ++person) {
-    if (is_true(puzzle[person], kinds) != is_knight(kinds, person)) return person;
+    if (is_true(puzzle[person], kinds) != is_knight(kinds, person)) return true;
   }
-  return kPeople;
+  return false;
 }
 
 std::vector<int> solutions(const Puzzle& puzzle) {
   std::vector<int> found;
   for (int kinds = 0; kinds < kCases; ++kinds) {
-    if (contradiction(puzzle, kinds) == kPeople) found.push_back(kinds);
+    if (!is_contradicted(puzzle, kinds)) found.push_back(kinds);
   }
   return found;
 }
@@ -101,22 +101,40 @@ std::string wording(const Statement& s, Language language, const Names& names) {
                      names[s.second], s.n_knaves);
 }
 
-std::string kind_name(Language language, int kinds, int person) {
-  return std::string(is_knight(kinds, person) ? in_language(language, "knight", "骑士")
-                                              : in_language(language, "knave", "骗子"));
+// "Bob knave", "Ann=Cat", "Ann#Cat", "knaves=2", "knaves>=2"
+std::string in_short(const Statement& s, Language language, const Names& names) {
+  constexpr std::string_view kEnglish[] = {"{0} knight", "{0} knave",  "{0}={1}",
+                                           "{0}#{1}",    "knaves={2}", "knaves>={2}"};
+  constexpr std::string_view kChinese[] = {"{0}骑士", "{0}骗子", "{0}={1}", "{0}#{1}", "骗子={2}", "骗子>={2}"};
+  const int claim = static_cast<int>(s.claim);
+  return fmt::format(fmt::runtime(in_language(language, kEnglish[claim], kChinese[claim])), names[s.first],
+                     names[s.second], s.n_knaves);
 }
 
-// "Ann knight, Bob knave, Cat knave: Bob says Ann is a knight, true?knave no"
-std::string case_line(const Puzzle& puzzle, int kinds, Language language, const Names& names) {
-  std::string line;
+// What the case says about what the statement speaks of: kinds, or the number of knaves.
+std::string facts(const Statement& s, int kinds) {
+  const bool is_about_two = s.claim == Claim::kSameKind || s.claim == Claim::kDifferentKinds;
+  if (is_about_two) return fmt::format("{:d} {:d}", is_knight(kinds, s.first), is_knight(kinds, s.second));
+  const bool is_about_one = s.claim == Claim::kIsKnight || s.claim == Claim::kIsKnave;
+  return std::to_string(is_about_one ? static_cast<int>(is_knight(kinds, s.first)) : n_knaves(kinds));
+}
+
+// "Ann 1 Bob 0 Cat 1", then a line for each statement that is looked at: "Ann: Bob knave 0 true?1 yes".
+std::string case_lines(const Puzzle& puzzle, int kinds, Language language, const Names& names) {
+  std::string lines;
   for (int person = 0; person < kPeople; ++person)
-    line += fmt::format("{}{} {}", person > 0 ? ", " : "", names[person], kind_name(language, kinds, person));
-  const int liar = contradiction(puzzle, kinds);
-  if (liar == kPeople) return line + fmt::format(": {}\n", in_language(language, "yes", "对"));
-  const std::string_view truth =
-      is_true(puzzle[liar], kinds) ? in_language(language, "true", "真") : in_language(language, "false", "假");
-  return line + fmt::format(": {} {}?{} {}\n", wording(puzzle[liar], language, names), truth,
-                            kind_name(language, kinds, liar), in_language(language, "no", "不对"));
+    lines += fmt::format("{}{} {:d}", person > 0 ? " " : "", names[person], is_knight(kinds, person));
+  lines += '\n';
+  for (int person = 0; person < kPeople; ++person) {
+    const Statement& statement = puzzle[person];
+    const bool truth = is_true(statement, kinds), fits = truth == is_knight(kinds, person);
+    lines += fmt::format(
+        "{}: {} {} {}?{:d} {}\n", names[person], in_short(statement, language, names), facts(statement, kinds),
+        truth ? in_language(language, "true", "真") : in_language(language, "false", "假"), is_knight(kinds, person),
+        fits ? in_language(language, "yes", "对") : in_language(language, "no", "不对"));
+    if (!fits) break;
+  }
+  return lines;
 }
 
 std::string knaves(int kinds, Language language, const Names& names) {
@@ -178,7 +196,9 @@ Problem draw_knights(Rng& rng) {
   problem.prompt = question(puzzle, problem.language, names);
   problem.key = canonical_key(puzzle);
   std::string lines;
-  for (int kinds = kCases - 1; kinds >= solution; --kinds) lines += case_line(puzzle, kinds, problem.language, names);
+  for (int person = 0; person < kPeople; ++person)
+    lines += fmt::format("{}: {}\n", names[person], in_short(puzzle[person], problem.language, names));
+  for (int kinds = kCases - 1; kinds >= solution; --kinds) lines += case_lines(puzzle, kinds, problem.language, names);
   problem.answer = knaves(solution, problem.language, names);
   problem.trace = written_trace(lines, problem.answer);
   return problem;

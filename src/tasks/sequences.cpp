@@ -1,6 +1,7 @@
 // sequences.cpp: the next number: constant differences, constant second differences, constant ratios, sums of the two
 // before.
-#include <array>
+#include <span>
+#include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -11,41 +12,51 @@
 namespace r1 {
 namespace {
 
-constexpr int kShown = 5;
-using Terms = std::array<int, kShown + 1>;  // the last is asked for
+constexpr std::string_view kSequenceEn[] = {"What comes next: {}?",          "What comes next in {}?",
+                                            "What is the next number: {}?",  "Continue the sequence {}.",
+                                            "Find the next number of {}.",   "{}, ...: what comes next?",
+                                            "What number comes next? {}, ?", "{}, ?"};
+constexpr std::string_view kSequenceZh[] = {"下一个数是多少：{}？", "{}，下一个数是多少？",  "找规律：{}、？", "{}、？",
+                                            "接下来是几：{}？",     "数列{}的下一项是多少？"};
 
-Terms with_differences(Rng& rng, int second) {  // first differences grow by `second`
+using Terms = std::vector<int>;  // the last is asked for
+
+Terms with_differences(Rng& rng, int n, int second) {  // first differences grow by `second`
   Terms terms{draw_between(rng, 1, 50)};
   const int first = draw_between(rng, 1, 20);
-  for (int i = 1; i <= kShown; ++i) terms[i] = terms[i - 1] + first + second * (i - 1);
+  for (int i = 1; i < n; ++i) terms.push_back(terms.back() + first + second * (i - 1));
   return terms;
 }
 
-Terms with_ratio(Rng& rng) {
+Terms with_ratio(Rng& rng, int n) {
   Terms terms{draw_between(rng, 1, 12)};
   const int ratio = draw_between(rng, 2, 4);
-  for (int i = 1; i <= kShown; ++i) terms[i] = terms[i - 1] * ratio;
+  while (static_cast<int>(terms.size()) < n) terms.push_back(terms.back() * ratio);
   return terms;
 }
 
-Terms with_sums(Rng& rng) {
+Terms with_sums(Rng& rng, int n) {
   Terms terms{draw_between(rng, 1, 20), draw_between(rng, 1, 20)};
-  for (int i = 2; i <= kShown; ++i) terms[i] = terms[i - 2] + terms[i - 1];
+  while (static_cast<int>(terms.size()) < n) terms.push_back(terms.back() + terms[terms.size() - 2]);
   return terms;
 }
 
+// Five terms are shown; four or six of some.
 Terms draw_terms(Rng& rng) {
+  const int n = rng.below(2) == 0 ? 6 : draw_between(rng, 5, 7);
   switch (rng.below(4)) {
     case 0:
-      return with_differences(rng, 0);
+      return with_differences(rng, n, 0);
     case 1:
-      return with_differences(rng, draw_between(rng, 1, 6));
+      return with_differences(rng, n, draw_between(rng, 1, 6));
     case 2:
-      return with_ratio(rng);
+      return with_ratio(rng, n);
     default:
-      return with_sums(rng);
+      return with_sums(rng, n);
   }
 }
+
+using Shown = std::span<const int>;
 
 // The trace tries one rule after the other, in an order that is always the same: sums, ratios, differences. A rule is
 // tried on the first terms that could refute it, by a comparison that says what it compares.
@@ -55,36 +66,38 @@ std::string tried(Language language, std::string_view expression, int value, int
   return fmt::format("{}={}?{} {}\n", expression, value, term, verdict);
 }
 
-bool continues_sums(Language language, const Terms& t, std::string& lines) {
-  for (int i = 2; i < kShown; ++i) {
+bool continues_sums(Language language, Shown t, std::string& lines) {
+  for (std::size_t i = 2; i < t.size(); ++i) {
     const int sum = t[i - 2] + t[i - 1];
     lines += tried(language, fmt::format("{}+{}", t[i - 2], t[i - 1]), sum, t[i]);
     if (sum != t[i]) return false;
   }
-  lines += fmt::format("{}+{}={}\n", t[kShown - 2], t[kShown - 1], t[kShown - 2] + t[kShown - 1]);
+  const int before_last = t[t.size() - 2], last = t.back();
+  lines += fmt::format("{}+{}={}\n", before_last, last, before_last + last);
   return true;
 }
 
-bool continues_ratio(Language language, const Terms& t, std::string& lines) {
+bool continues_ratio(Language language, Shown t, std::string& lines) {
   const int ratio = t[1] / t[0];
   if (ratio < 2 || ratio * t[0] != t[1]) return false;
   lines += fmt::format("{}/{}={}\n", t[1], t[0], ratio);
-  for (int i = 2; i < kShown; ++i) {
+  for (std::size_t i = 2; i < t.size(); ++i) {
     lines += tried(language, fmt::format("{}*{}", t[i - 1], ratio), t[i - 1] * ratio, t[i]);
     if (t[i - 1] * ratio != t[i]) return false;
   }
-  lines += fmt::format("{}*{}={}\n", t[kShown - 1], ratio, t[kShown - 1] * ratio);
+  lines += fmt::format("{}*{}={}\n", t.back(), ratio, t.back() * ratio);
   return true;
 }
 
-void continue_differences(const Terms& t, std::string& lines) {
-  for (int i = 1; i < kShown; ++i) lines += fmt::format("{}-{}={}\n", t[i], t[i - 1], t[i] - t[i - 1]);
-  const int last = t[kShown - 1] - t[kShown - 2], second = last - (t[kShown - 2] - t[kShown - 3]);
+void continue_differences(Shown t, std::string& lines) {
+  const std::size_t n = t.size();
+  for (std::size_t i = 1; i < n; ++i) lines += fmt::format("{}-{}={}\n", t[i], t[i - 1], t[i] - t[i - 1]);
+  const int last = t[n - 1] - t[n - 2], second = last - (t[n - 2] - t[n - 3]);
   lines += fmt::format("{}-{}={}\n{}+{}={}\n", last, last - second, second, last, second, last + second);
-  lines += fmt::format("{}+{}={}\n", t[kShown - 1], last + second, t[kShown - 1] + last + second);
+  lines += fmt::format("{}+{}={}\n", t[n - 1], last + second, t[n - 1] + last + second);
 }
 
-std::string search_lines(Language language, const Terms& terms) {
+std::string search_lines(Language language, Shown terms) {
   std::string lines;
   if (continues_sums(language, terms, lines) || continues_ratio(language, terms, lines)) return lines;
   continue_differences(terms, lines);
@@ -93,14 +106,15 @@ std::string search_lines(Language language, const Terms& terms) {
 
 Problem draw_sequence(Rng& rng) {
   const Terms terms = draw_terms(rng);
-  const auto shown = std::span(terms).first(kShown);
+  const Shown shown = Shown(terms).first(terms.size() - 1);
   Problem problem;
   problem.language = draw_language(rng);
-  problem.prompt = problem.language == Language::kEnglish ? fmt::format("What comes next: {}?", fmt::join(shown, ", "))
-                                                          : fmt::format("下一个数是多少：{}？", fmt::join(shown, "、"));
+  const std::string_view separator = in_language(problem.language, ", ", "、");
+  problem.prompt = fmt::format(fmt::runtime(draw_form(rng, problem.language, kSequenceEn, kSequenceZh)),
+                               fmt::format("{}", fmt::join(shown, rng.below(4) == 0 ? " " : separator)));
   problem.key = fmt::format("sequence {}", fmt::join(shown, " "));
-  problem.answer = std::to_string(terms[kShown]);
-  problem.trace = written_trace(search_lines(problem.language, terms), problem.answer);
+  problem.answer = std::to_string(terms.back());
+  problem.trace = written_trace(search_lines(problem.language, shown), problem.answer);
   return problem;
 }
 
@@ -110,6 +124,6 @@ const Task kSequences = {.name = "sequences",
                          .summary = "the next number of a sequence",
                          .draw = draw_sequence,
                          .is_right = is_same_number,
-                         .n_problems = 50 * 20 * 7 + 12 * 3 + 20 * 20};
+                         .n_problems = 3 * (50 * 20 * 7 + 12 * 3 + 20 * 20)};
 
 }  // namespace r1

@@ -1,6 +1,8 @@
 // task.cpp: keys to splits, and the draw of a problem of one split.
 #include "tasks/task.h"
 
+#include <utility>
+
 #include "base/assert.h"
 
 namespace r1 {
@@ -16,6 +18,18 @@ std::uint64_t hash(std::string_view text) {
   h = (h ^ (h >> 33)) * 0xff51afd7ed558ccd;
   h = (h ^ (h >> 33)) * 0xc4ceb9fe1a85ec53;
   return h ^ (h >> 33);
+}
+
+void drop_end(std::string& text, std::string_view end) {
+  if (text.ends_with(end)) text.resize(text.size() - end.size());
+}
+
+// As people type: one time in four no capital at the beginning, one time in four no mark at the end.
+std::string as_typed(Rng& rng, std::string prompt) {
+  if (rng.below(4) == 0 && prompt[0] >= 'A' && prompt[0] <= 'Z') prompt[0] = static_cast<char>(prompt[0] + 'a' - 'A');
+  if (rng.below(4) != 0) return prompt;
+  for (const std::string_view end : {".", "?", "。", "？", " ", ",", "、"}) drop_end(prompt, end);
+  return prompt;
 }
 
 }  // namespace
@@ -38,7 +52,9 @@ Problem Task::sample(Split split, std::uint64_t index) const {
   Rng rng(hash(std::string(name) + "/" + std::string(split_name(split))), index);
   for (int i = 0; i < kMaxDraws; ++i) {
     Problem problem = draw(rng);
-    if (split_of_key(problem.key) == split) return problem;
+    if (split_of_key(problem.key) != split) continue;
+    problem.prompt = as_typed(rng, std::move(problem.prompt));
+    return problem;
   }
   R1_ASSERT(false, "a task has no problem in one of its splits");
   return {};

@@ -24,6 +24,23 @@ int draw_between(Rng& rng, int least, int most) {
 
 Language draw_language(Rng& rng) { return rng.below(2) == 0 ? Language::kEnglish : Language::kChinese; }
 
+std::string draw_notation(Rng& rng, std::string_view expression) {
+  const bool has_spaces = rng.below(2) == 0, has_printed_signs = rng.below(4) == 0;
+  std::string text;
+  for (std::size_t i = 0; i < expression.size(); ++i) {
+    const char c = expression[i];
+    const bool is_sign = std::string_view("+-*/=").find(c) != std::string_view::npos;
+    const bool is_between =
+        is_sign && i > 0 && std::string_view("+-*/=(").find(expression[i - 1]) == std::string_view::npos;
+    const std::string_view space = is_between && has_spaces ? " " : "";
+    const std::string sign = has_printed_signs && c == '*'   ? "×"
+                             : has_printed_signs && c == '/' ? "÷"
+                                                             : std::string(1, c);
+    text += fmt::format("{0}{1}{0}", space, sign);
+  }
+  return text;
+}
+
 std::string written_trace(std::string_view thinking, std::string_view answer) {
   return fmt::format("<think>\n{}</think>\n\n{}", thinking, answer);
 }

@@ -22,6 +22,17 @@ inline std::string_view in_language(Language language, std::string_view english,
   return language == Language::kEnglish ? english : chinese;
 }
 
+// One of a task's ways to ask, in the language; what stands for {0}, {1} is the task's.
+template <std::size_t N, std::size_t M>
+std::string_view draw_form(Rng& rng, Language language, const std::string_view (&english)[N],
+                           const std::string_view (&chinese)[M]) {
+  return language == Language::kEnglish ? draw_one(rng, english) : draw_one(rng, chinese);
+}
+
+// An expression as people write it: in half of the draws spaces around signs that stand between two things
+// ("3x + 7 = -25"), in a quarter "×" and "÷" for "*" and "/".
+std::string draw_notation(Rng& rng, std::string_view expression);
+
 // "<think>\nTHINKING</think>\n\nANSWER"; `thinking` is lines, each ended, or empty.
 std::string written_trace(std::string_view thinking, std::string_view answer);
 
