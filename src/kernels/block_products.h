@@ -29,13 +29,11 @@ HWY_INLINE F32x8 row_halves(const Block* const* row, int b, std::uint16_t Block:
                          row[5][b].*half, row[6][b].*half, row[7][b].*half);
 }
 
-// One half float of each of eight blocks of a row; of fewer where kAll is false, the last one's repeated.
-template <bool kAll, typename Block>
-HWY_INLINE F32x8 block_halves(const Block* blocks, int n_blocks, std::uint16_t Block::*half) {
-  const Block* block[8];
-  R1_UNROLL
-  for (int i = 0; i < 8; ++i) block[i] = blocks + (kAll ? i : std::min(i, n_blocks - 1));
-  return row_halves(block, 0, half);
+// One half float of each of eight blocks that follow each other.
+template <typename Block>
+HWY_INLINE F32x8 block_halves(const Block* blocks, std::uint16_t Block::*half) {
+  return halves_to_float(blocks[0].*half, blocks[1].*half, blocks[2].*half, blocks[3].*half, blocks[4].*half,
+                         blocks[5].*half, blocks[6].*half, blocks[7].*half);
 }
 
 // d * isum (- dmin * msum) for a block of each lane: the first float steps of portable.cpp.

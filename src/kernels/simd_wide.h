@@ -67,15 +67,117 @@ HWY_INLINE I16x32 pack(const I32x16& a, const I32x16& b) {
   return from_register<I16x32>(_mm512_packs_epi32(a.part[0].raw, b.part[0].raw));
 }
 
+// The first 16 bytes of a, then of b, as 16-bit lanes.
+template <bool kSigned>
+HWY_INLINE I16x32 widen_first_sixteens(const U8x64& a, const U8x64& b) {
+  const __m256i both =
+      _mm512_castsi512_si256(_mm512_inserti32x4(a.part[0].raw, _mm512_castsi512_si128(b.part[0].raw), 1));
+  return from_register<I16x32>(kSigned ? _mm512_cvtepi8_epi16(both) : _mm512_cvtepu8_epi16(both));
+}
+
+// Within each 16 bytes: the first eight, each twice.
+HWY_INLINE U8x64 double_bytes(const U8x64& v) {
+  return from_register<U8x64>(_mm512_unpacklo_epi8(v.part[0].raw, v.part[0].raw));
+}
+
 // Within each 16 bytes: byte from[i] of the same 16 bytes of v, or 0 where from[i] is 128.
 HWY_INLINE U8x64 pick_bytes(const U8x64& v, const std::uint8_t* from) {
   return from_register<U8x64>(_mm512_shuffle_epi8(v.part[0].raw, _mm512_load_si512(from)));
 }
 
-// Lanes i and i + 8 added.
-HWY_INLINE I32x8 fold(const I32x16& v) {
-  const __m256i upper = _mm512_extracti64x4_epi64(v.part[0].raw, 1);
-  return {{I32Part{_mm256_add_epi32(_mm512_castsi512_si256(v.part[0].raw), upper)}}};
+// Lane i of the result is the whole of v[i].
+HWY_INLINE I32x8 add_across(const I32x16 (&v)[8]) {
+  __m512i quads[4], rows[2];  // each 16 bytes of quads: two sums in two parts each; of rows: four sums
+  R1_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    quads[i] = add(interleave<true>(v[2 * i], v[2 * i + 1]), interleave<false>(v[2 * i], v[2 * i + 1])).part[0].raw;
+  }
+  R1_UNROLL
+  for (int i = 0; i < 2; ++i) {
+    rows[i] = _mm512_add_epi32(_mm512_unpacklo_epi64(quads[2 * i], quads[2 * i + 1]),
+                               _mm512_unpackhi_epi64(quads[2 * i], quads[2 * i + 1]));
+  }
+  const __m512i halves = _mm512_add_epi32(_mm512_shuffle_i32x4(rows[0], rows[1], 0b01'00'01'00),
+                                          _mm512_shuffle_i32x4(rows[0], rows[1], 0b11'10'11'10));
+  const __m512i whole = _mm512_add_epi32(_mm512_shuffle_i32x4(halves, halves, 0b10'00'10'00),
+                                         _mm512_shuffle_i32x4(halves, halves, 0b11'01'11'01));
+  return {{I32Part{_mm512_castsi512_si256(whole)}}};
+}
+
+// As add_across_pairs(), of lanes below 2^13: added in 16 bits, which takes fewer shuffles.
+HWY_INLINE I32x8 add_small_across_pairs(const I32x16 (&v)[4]) {
+  const I16x32 ones = set<I16x32>(1);
+  const I32x16 even = add_products(zero<I32x16>(), pack(v[0], v[1]), ones);
+  const I32x16 odd = add_products(zero<I32x16>(), pack(v[2], v[3]), ones);
+  // Lane i of each 16 bytes: a part of the sum of v[i]'s lower half (bytes 0 to 31), or upper.
+  const __m512i parts = add_products(zero<I32x16>(), pack(even, odd), ones).part[0].raw;
+  const __m512i whole = _mm512_add_epi32(parts, _mm512_shuffle_i32x4(parts, parts, 0b10'11'00'01));
+  const __m512i order = _mm512_setr_epi32(0, 8, 1, 9, 2, 10, 3, 11, 0, 0, 0, 0, 0, 0, 0, 0);
+  return {{I32Part{_mm512_castsi512_si256(_mm512_permutexvar_epi32(order, whole))}}};
+}
+
+// The half float at the beginning of each of eight blocks of 18 bytes.
+HWY_INLINE F32x8 halves_every_18(const void* from) {
+  const auto lane = [](int i) { return static_cast<short>(i % 8 * 9); };
+  const __m512i order =
+      _mm512_castsi128_si512(_mm_setr_epi16(lane(0), lane(1), lane(2), lane(3), lane(4), lane(5), lane(6), lane(7)));
+  const auto* words = static_cast<const std::uint16_t*>(from);
+  const __m512i halves = _mm512_permutex2var_epi16(_mm512_loadu_si512(words), order, _mm512_loadu_si512(words + 32));
+  return F32x8{{hn::Vec<F32x8::Tag>{_mm256_cvtph_ps(_mm512_castsi512_si128(halves))}}};
+}
+
+// The first 16 bytes of four blocks of Q4_K or Q5_K: d, dmin and the twelve bytes of PackedScalesAndMins.
+template <typename Block>
+HWY_INLINE U8x64 four_headers(const Block* blocks) {
+  const auto header = [&](int i) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(blocks + i)); };
+  __m512i v = _mm512_castsi128_si512(header(0));
+  v = _mm512_inserti32x4(v, header(1), 1);
+  v = _mm512_inserti32x4(v, header(2), 2);
+  return from_register<U8x64>(_mm512_inserti32x4(v, header(3), 3));
+}
+
+// Of each header: eight scales, then eight mins, a byte each.
+HWY_INLINE U8x64 scales_and_mins(const U8x64& headers) {
+  const auto four = [](int a, int b, int c, int d) { return _mm512_broadcast_i32x4(_mm_setr_epi32(a, b, c, d)); };
+  const __m512i v = headers.part[0].raw;
+  const __m512i low =
+      _mm512_srlv_epi32(_mm512_shuffle_epi32(v, static_cast<_MM_PERM_ENUM>(0b11'10'11'01)), four(0, 0, 0, 4));
+  const __m512i high = _mm512_srli_epi32(_mm512_shuffle_epi32(v, static_cast<_MM_PERM_ENUM>(0b10'10'01'01)), 2);
+  return from_register<U8x64>(
+      _mm512_or_si512(_mm512_and_si512(low, four(0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f)),
+                      _mm512_and_si512(high, four(0, 0x30303030, 0, 0x30303030))));
+}
+
+// Bytes 8 to 15 of each 16 as 16-bit lanes.
+HWY_INLINE I16x32 widen_upper_eights(const U8x64& v) {
+  return from_register<I16x32>(_mm512_unpackhi_epi8(v.part[0].raw, _mm512_setzero_si512()));
+}
+
+// 16 bytes of v four times.
+template <int i>
+HWY_INLINE U8x64 repeat_sixteen(const U8x64& v) {
+  return from_register<U8x64>(_mm512_shuffle_i32x4(v.part[0].raw, v.part[0].raw, 0b01'01'01'01 * i));
+}
+
+// Lane i of the result is the sum of lanes 4 i to 4 i + 3 of a, then of b.
+HWY_INLINE I32x8 add_quads_across(const I32x16& a, const I32x16& b) {
+  const __m512i pairs = add(interleave<true>(a, b), interleave<false>(a, b)).part[0].raw;
+  const __m512i sums = _mm512_add_epi32(pairs, _mm512_shuffle_epi32(pairs, static_cast<_MM_PERM_ENUM>(0b01'00'11'10)));
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0);
+  return {{I32Part{_mm512_castsi512_si256(_mm512_permutexvar_epi32(order, sums))}}};
+}
+
+// The half floats 0 and 1 of eight headers.
+struct HeaderHalves {
+  F32x8 d, dmin;
+};
+HWY_INLINE HeaderHalves halves_of_headers(const U8x64& first, const U8x64& last) {
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 0, 0, 0, 0, 0, 0, 0, 0);
+  const __m256i both = _mm512_castsi512_si256(_mm512_permutex2var_epi32(first.part[0].raw, order, last.part[0].raw));
+  const auto widen = [](__m256i lower) {
+    return F32x8{{hn::Vec<F32x8::Tag>{_mm256_cvtph_ps(_mm256_cvtepi32_epi16(lower))}}};
+  };
+  return {widen(both), widen(_mm256_srli_epi32(both, 16))};
 }
 
 // Four vectors, each of two sums' eight lanes: lane i of the result is the whole of sum i.

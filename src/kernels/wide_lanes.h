@@ -85,6 +85,9 @@ struct WideLanes<Q2_K> {
   static HWY_INLINE U8x64 scales(const Q2_K::Block& block) {
     return bit_and(repeat_16_bytes(block.scales), set<U8x64>(15));
   }
+  static HWY_INLINE U8x64 mins(const Q2_K::Block& block) {
+    return bits_of_halves<4, 4, 4>(repeat_16_bytes(block.scales));
+  }
 };
 
 template <>
