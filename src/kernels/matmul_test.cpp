@@ -18,7 +18,6 @@ struct QuantizedProduct {
   Bytes w;
   std::vector<float> block_scales;
   QuantizedActivations x;
-  Bytes padded_w;  // w with rows further apart than their length
 
   QuantizedProduct(Dtype type, int rows, int cols, int tokens)
       : dtype(type), n_rows(rows), n_cols(cols), n_tokens(tokens) {
@@ -112,6 +111,30 @@ TEST_P(EveryDtype, EverySetGivesThePortableBits) {
             << set->name << ", " << p.n_cols << " columns, row " << i % p.n_rows << ", token " << i / p.n_rows << ": "
             << y[i] << ", expected " << expected[i];
       }
+    }
+  }
+}
+
+// Long rows are multiplied in several runs; rows with a gap between them one by one.
+TEST_P(EveryDtype, OneTokenGivesThePortableBitsWithLongRowsAndRowsApart) {
+  const int n_cols = std::max(32768 + 256, columns_for(GetParam(), 3));
+  for (const int cols : {n_cols, columns_for(GetParam(), 11)}) {
+    const QuantizedProduct p(GetParam(), 11, cols, 1);
+    const std::int64_t row_bytes = bytes_of(p.dtype, cols), stride = row_bytes + 128;
+    Bytes apart(static_cast<std::size_t>(stride * p.n_rows));
+    for (int row = 0; row < p.n_rows; ++row) {
+      std::copy_n(p.w.begin() + row * row_bytes, row_bytes, apart.begin() + row * stride);
+    }
+    const auto expected = p.run(*usable_instruction_sets()[0]);
+    for (const InstructionSet* set : usable_instruction_sets()) {
+      if (!is_exact(*set)) continue;
+      std::vector<float> y(static_cast<std::size_t>(p.n_rows));
+      MatmulArgs args = p.args(y.data());
+      EXPECT_EQ(p.run(*set), expected) << set->name << ", " << cols << " columns";
+      args.w = apart.data();
+      args.w_row_bytes = stride;
+      set->matmul[static_cast<int>(p.dtype)](args);
+      EXPECT_EQ(y, expected) << set->name << ", " << cols << " columns, rows apart";
     }
   }
 }
