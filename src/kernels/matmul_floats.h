@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 
 #include "kernels/kernels.h"
 #include "kernels/simd_floats.h"
@@ -242,7 +243,7 @@ void multiply_float_chunk(const MatmulArgs& args, int first_token) {
   FloatChunk chunk(args, first_token);
   FloatPanel panel;
   for (int first = 0; first < args.n_rows; first += kFloatRows) {
-    std::fill(chunk.y[0], chunk.y[chunk.n_tokens], 0.0f);
+    std::memset(chunk.y, 0, static_cast<std::size_t>(chunk.n_tokens) * sizeof(chunk.y[0]));
     for (int column = 0; column < args.n_cols; column += kFloatChunk) {
       const int end = std::min(column + kFloatChunk, args.n_cols);
       decode_panel<Format>(args, first, column, end, panel);
@@ -251,7 +252,13 @@ void multiply_float_chunk(const MatmulArgs& args, int first_token) {
     }
     const int n = std::min(kFloatRows, args.n_rows - first);
     for (int t = 0; t < chunk.n_tokens; ++t) {
-      std::copy(chunk.y[t], chunk.y[t] + n, args.y + (first_token + t) * args.y_stride + first);
+      float* y = args.y + (first_token + t) * args.y_stride + first;
+      // Eight at once where all are wanted: a copy of any length is a call.
+      if (n == kFloatRows) {
+        store(load<F32x8>(chunk.y[t]), y);
+      } else {
+        std::copy(chunk.y[t], chunk.y[t] + n, y);
+      }
     }
   }
 }
