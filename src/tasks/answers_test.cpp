@@ -34,7 +34,8 @@ int for_matching(const Task& task, const char* pattern, Check check) {
 }
 
 TEST(TaskAnswers, SumsDifferencesAndProducts) {
-  const std::pair<const Task*, char> cases[] = {{&kAddition, '+'}, {&kSubtraction, '-'}, {&kMultiplication, '*'}};
+  const std::pair<const Task*, char> cases[] = {
+      {&kAddition, '+'}, {&kSubtraction, '-'}, {&kMultiplication, '*'}, {&kProducts, '*'}};
   for (const auto& [task, operation] : cases) {
     const int n = for_matching(*task, R"((\d+)\D+(\d+))", [&, op = operation](const auto& groups, const Problem& p) {
       const std::int64_t a = std::stoll(groups[1]), b = std::stoll(groups[2]);

@@ -66,13 +66,21 @@ Problem draw_subtraction(Rng& rng) {
   return written(rng, kMinus, a, b, subtraction_lines(a, b), a - b);
 }
 
-// Three digits by two; one time in four shorter ones.
-Problem draw_multiplication(Rng& rng) {
-  const bool is_short = rng.below(4) == 0;
-  const std::int64_t a = is_short ? draw_by_digits(rng, 3) : draw_between(rng, 100, 999);
-  const int b = is_short ? static_cast<int>(draw_by_digits(rng, 2)) : draw_between(rng, 10, 99);
+Problem draw_product(Rng& rng, std::int64_t a, int b) {
   const std::string lines = long_multiplication_lines(a, b);
   return rng.below(2) == 0 ? written(rng, kTimes, a, b, lines, a * b) : written(rng, kTimes, b, a, lines, a * b);
+}
+
+Problem draw_multiplication(Rng& rng) {
+  const int a = draw_between(rng, 100, 999);
+  return draw_product(rng, a, draw_between(rng, 10, 99));
+}
+
+Problem draw_short_product(Rng& rng) {
+  for (;;) {
+    const std::int64_t a = draw_by_digits(rng, 3), b = draw_by_digits(rng, 2);
+    if (a < 100 || b < 10) return draw_product(rng, a, static_cast<int>(b));
+  }
 }
 
 }  // namespace
@@ -88,9 +96,14 @@ const Task kSubtraction = {.name = "subtraction",
                            .is_right = is_same_number,
                            .n_problems = 100'000.0 * 100'001 / 2};
 const Task kMultiplication = {.name = "multiplication",
-                              .summary = "3 digits by 2, one time in four fewer, with partial products",
+                              .summary = "3 digits by 2, with partial products",
                               .draw = draw_multiplication,
                               .is_right = is_same_number,
-                              .n_problems = 900.0 * 90 + 100.0 * 101 / 2};  // at least
+                              .n_problems = 900.0 * 90};
+const Task kProducts = {.name = "products",
+                        .summary = "the same of fewer digits: 7*8, 12*13, 250*4",
+                        .draw = draw_short_product,
+                        .is_right = is_same_number,
+                        .n_problems = 100.0 * 101 / 2 + 900.0 * 10};
 
 }  // namespace r1

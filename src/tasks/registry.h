@@ -10,7 +10,7 @@
 
 namespace r1 {
 
-extern const Task kAddition, kSubtraction, kMultiplication;
+extern const Task kAddition, kSubtraction, kMultiplication, kProducts;
 extern const Task kCountdown3, kCountdown4, kGame24;
 extern const Task kChains, kExpressions, kEquations, kWordProblems, kDecimals, kLetters, kDates, kSequences, kLogic,
     kChat;

@@ -156,9 +156,9 @@ std::string asked_for(Rng& rng, const Teller& teller, StoryStep last) {
     return fmt::format(fmt::runtime(form), rng.below(2) == 0 ? teller.name : teller.pronoun, teller.thing);
   }
   if (last == StoryStep::kShare) return "。是多少？";
-  constexpr std::string_view kNow[] = {"。是多少？",           "，现在有多少{1}{2}？",
-                                       "，现在有多少{1}？",    "。{0}现在有几{1}{2}？",
-                                       "，一共有多少{1}{2}？", "。现在{0}有多少{2}？"};
+  constexpr std::string_view kNow[] = {
+      "。是多少？",           "，现在有多少{1}{2}？", "，现在有多少{1}？", "。{0}现在有几{1}{2}？",
+      "，一共有多少{1}{2}？", "。现在{0}有多少{2}？", "，现在有几{1}{2}？"};
   constexpr std::string_view kLeft[] = {"。是多少？", "，还剩多少{1}{2}？", "，还有多少{1}？", "。{0}还剩几{1}{2}？",
                                         "，现在有多少{1}{2}？"};
   const std::string_view form = last == StoryStep::kLose ? draw_one(rng, kLeft) : draw_one(rng, kNow);
