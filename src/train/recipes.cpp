@@ -6,8 +6,9 @@
 namespace r1 {
 namespace {
 
-// 1.0M parameters active of 1.7M, and the layer for multi-token prediction. models/r1-nano.gguf was made in two rounds
-// (models/README.md), before the tasks' weights here became what the second round had found.
+// 1.0M parameters active of 1.7M, and the layer for multi-token prediction. models/r1-nano.gguf was made in several
+// rounds (models/README.md), before the tasks' weights here became what the later ones had found. A student and its
+// control arm begin at the same base.
 constexpr std::string_view kNano = R"({"name": "nano", "stages": [
   {"name": "vocabulary", "stage": "tokenizer", "config": {"vocab": 1024, "problems": 2000}},
   {"name": "pretrain", "stage": "pretrain", "config": {
@@ -46,16 +47,32 @@ constexpr std::string_view kNano = R"({"name": "nano", "stages": [
     "from": "@second-sft", "seed": 6, "steps": 100, "learning_rate": 1e-4, "warmup_steps": 5, "log_every": 1,
     "sample_every": 25, "grpo": {"prompts": 32, "samples": 16, "max_tokens": 320, "language_weight": 0.1}}},
   {"name": "final-scores", "stage": "eval", "config": {"from": "@second-rl", "problems": 150, "samples": 8, "max_tokens": 320}},
+  {"name": "qwen2-base", "stage": "pretrain", "config": {
+    "shape": "student-qwen2", "tokenizer": "@vocabulary", "seed": 7, "steps": 1200, "tokens_per_step": 4096,
+    "schedule": "wsd", "decay_share": 0.1, "learning_rate": 2.5e-3, "last_learning_rate": 1e-3, "warmup_steps": 100,
+    "beta2": 0.98, "weight_decay": 0.02, "prompt_weight": 0.1, "answer_alone": 0.05, "log_every": 20}},
   {"name": "qwen2-student", "stage": "distill", "config": {
-    "shape": "student-qwen2", "tokenizer": "@vocabulary", "traces": "@rejection", "seed": 7, "steps": 2000,
-    "tokens_per_step": 8192, "learning_rate": 2e-3, "last_learning_rate": 1e-4, "warmup_steps": 100, "beta2": 0.98,
-    "weight_decay": 0.02}},
+    "from": "@qwen2-base", "traces": "@rejection", "seed": 8, "steps": 2000, "tokens_per_step": 4096,
+    "schedule": "cosine", "learning_rate": 2e-3, "last_learning_rate": 1e-4, "warmup_steps": 20, "beta2": 0.98,
+    "weight_decay": 0.02, "log_every": 20}},
+  {"name": "qwen2-student-scores", "stage": "eval", "config": {"from": "@qwen2-student", "problems": 150, "samples": 8, "max_tokens": 320}},
+  {"name": "qwen2-control", "stage": "grpo", "config": {
+    "from": "@qwen2-base", "seed": 9, "steps": 150, "learning_rate": 2e-4, "warmup_steps": 5, "log_every": 1,
+    "grpo": {"prompts": 32, "samples": 16, "max_tokens": 320}}},
+  {"name": "qwen2-control-scores", "stage": "eval", "config": {"from": "@qwen2-control", "problems": 150, "samples": 8, "max_tokens": 320}},
+  {"name": "llama-base", "stage": "pretrain", "config": {
+    "shape": "student-llama", "tokenizer": "@vocabulary", "seed": 10, "steps": 1200, "tokens_per_step": 4096,
+    "schedule": "wsd", "decay_share": 0.1, "learning_rate": 2.5e-3, "last_learning_rate": 1e-3, "warmup_steps": 100,
+    "beta2": 0.98, "weight_decay": 0.02, "prompt_weight": 0.1, "answer_alone": 0.05, "log_every": 20}},
   {"name": "llama-student", "stage": "distill", "config": {
-    "shape": "student-llama", "tokenizer": "@vocabulary", "traces": "@rejection", "seed": 8, "steps": 2000,
-    "tokens_per_step": 8192, "learning_rate": 2e-3, "last_learning_rate": 1e-4, "warmup_steps": 100, "beta2": 0.98,
-    "weight_decay": 0.02}},
-  {"name": "qwen2-scores", "stage": "eval", "config": {"from": "@qwen2-student", "problems": 150, "samples": 8, "max_tokens": 320}},
-  {"name": "llama-scores", "stage": "eval", "config": {"from": "@llama-student", "problems": 150, "samples": 8, "max_tokens": 320}},
+    "from": "@llama-base", "traces": "@rejection", "seed": 11, "steps": 2000, "tokens_per_step": 4096,
+    "schedule": "cosine", "learning_rate": 2e-3, "last_learning_rate": 1e-4, "warmup_steps": 20, "beta2": 0.98,
+    "weight_decay": 0.02, "log_every": 20}},
+  {"name": "llama-student-scores", "stage": "eval", "config": {"from": "@llama-student", "problems": 150, "samples": 8, "max_tokens": 320}},
+  {"name": "llama-control", "stage": "grpo", "config": {
+    "from": "@llama-base", "seed": 12, "steps": 150, "learning_rate": 2e-4, "warmup_steps": 5, "log_every": 1,
+    "grpo": {"prompts": 32, "samples": 16, "max_tokens": 320}}},
+  {"name": "llama-control-scores", "stage": "eval", "config": {"from": "@llama-control", "problems": 150, "samples": 8, "max_tokens": 320}},
   {"name": "model", "stage": "export", "config": {"from": "@second-rl", "type": "q8_0"}}
 ]})";
 
