@@ -74,10 +74,15 @@ inline float exp_and_sum_row(float* x, float shift, std::int64_t n) {
   for (std::int64_t chunk = 0; chunk < n; chunk += kFloatChunk) {
     const std::int64_t end = std::min(chunk + kFloatChunk, n);
     F32x16 sum = zero<F32x16>();
-    for (std::int64_t i = chunk; i < end; i += kFloatLanes) {
+    std::int64_t i = chunk;
+    for (; i + kFloatLanes <= end; i += kFloatLanes) {
+      const F32x16 v = exp(sub(load<F32x16>(x + i), shifts));
+      store(v, x + i);
+      sum = add(sum, v);
+    }
+    if (i < end) {
       store_first(exp(sub(load_first<F32x16>(x + i, end - i), shifts)), end - i, x + i);
-      sum = add(sum,
-                load_first<F32x16>(x + i, end - i));  // loaded again, so that what pads the last vector isn't counted
+      sum = add(sum, load_first<F32x16>(x + i, end - i));  // loaded again: what pads the vector isn't counted
     }
     total += sum_of_lanes(sum);
   }
