@@ -94,7 +94,7 @@ TEST(TaskAnswers, LettersAreCounted) {
   // The letter stands alone, or before "s" or "'s"; it comes first in English, the word in Chinese.
   const int english = for_matching(
       kLetters,
-      R"re((?:many|times does|the letter|often is|letters|Count the|count the) (\w)(?:'?s)? (?:\w+ )*?"?(\w{2,})"?(?: have)?[.?]?$)re",
+      R"re((?:many|times does|the letter|often is|letters|Count the|count the) (\w)(?:(?:'|’)?s)? (?:\w+ )*?(?:"|“)?(\w{2,})(?:"|”)?(?: have)?[.?]?$)re",
       [&](const auto& groups, const Problem& p) { check(groups[2], *groups[1].first, p); });
   const int chinese = for_matching(kLetters, "([A-Za-z]{2,})[^A-Za-z]+([A-Za-z])(?![A-Za-z])",
                                    [&](const auto& groups, const Problem& p) {
@@ -173,15 +173,16 @@ TEST(TaskAnswers, HeapsAreWhatTheStorySays) {
   const int n = for_matching(kWordProblems, R"(^\w+ has (\d+) \w+)", [](const auto& groups, const Problem& p) {
     std::int64_t value = std::stoll(groups[1]);
     const std::regex step(R"((more bags with|boxes, each with|boxes with|bags of|packs of) (\d+)|)"
-                          R"((\d+) (?=more bags|boxes|bags of|packs))"
-                          R"(|(\d+) (more|times|friends|children|bowls|equal piles|bags and))"
-                          R"(|(?:away|loses|sells|gives|uses) (\d+))");
+                          R"((\d+) (?=more bags|boxes with|boxes, each|bags of|packs))"
+                          R"(|(\d+) (more|times|friends|children|bowls|equal piles|bags and|boxes and))"
+                          R"(|(?:away|loses|sells|gives|uses|eats|lends) (\d+)|another (\d+))");
     std::int64_t n_boxes = 0;
     for (std::sregex_iterator at(p.prompt.begin(), p.prompt.end(), step), end; at != end; ++at) {
       const auto number = [&](int group) { return std::stoll((*at)[group]); };
       if ((*at)[3].matched) n_boxes = number(3);
       if ((*at)[2].matched) value += n_boxes * number(2);
       if ((*at)[6].matched) value -= number(6);
+      if ((*at)[7].matched) value += number(7);
       if (!(*at)[4].matched) continue;
       value = (*at)[5] == "more" ? value + number(4) : (*at)[5] == "times" ? value * number(4) : value / number(4);
     }

@@ -37,6 +37,7 @@ constexpr std::string_view kCountEn[] = {"How many {0}'s are in {1}?",
                                          "How many letters {0} are there in {1}?",
                                          "How many {0}'s does {1} have?",
                                          "How often is the letter {0} in {1}?",
+                                         "How many {0}’s are in {1}?",
                                          "Count the {0}'s in {1}.",
                                          "Count the letter {0} in {1}."};
 constexpr std::string_view kCountZh[] = {
@@ -65,7 +66,9 @@ std::string draw_word(Rng& rng) {
 std::string ask_count(Rng& rng, Language language, char letter, std::string word) {
   const char asked = static_cast<char>(rng.below(8) == 0 ? letter - 'a' + 'A' : letter);
   if (rng.below(8) == 0) word[0] = static_cast<char>(word[0] - 'a' + 'A');
-  if (rng.below(8) == 0) word = language == Language::kEnglish ? '"' + word + '"' : "“" + word + "”";
+  const std::uint64_t quotes = rng.below(8);
+  if (quotes == 0) word = "“" + word + "”";
+  if (quotes == 1) word = '"' + word + '"';
   return fmt::format(fmt::runtime(draw_form(rng, language, kCountEn, kCountZh)), asked, word);
 }
 

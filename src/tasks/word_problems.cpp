@@ -35,28 +35,40 @@ enum class StoryStep { kGain, kLose, kBoxes, kTimes, kShare };
 constexpr int kStepKinds = 5, kLargestHeap = 999;
 
 // {0}: how many, {1}: of how many each (boxes), {2}: in Chinese the measure, with the things' name or without.
-constexpr int kWays = 5;
+constexpr int kWays = 9;
 struct Wording {
   std::string_view english[kWays], chinese[kWays];
 };
 constexpr Wording kWordings[kStepKinds] = {
-    {{"buys {0} more", "finds {0} more", "gets {0} more from a friend", "picks {0} more", "is given {0} more"},
-     {"又买了{0}{2}", "又捡到{0}{2}", "朋友又送来{0}{2}", "又得到{0}{2}", "又拿来{0}{2}"}},
-    {{"gives away {0}", "loses {0}", "sells {0}", "gives {0} to a friend", "uses {0} of them"},
-     {"送出{0}{2}", "丢了{0}{2}", "卖掉{0}{2}", "给了朋友{0}{2}", "用掉{0}{2}"}},
+    {{"buys {0} more", "finds {0} more", "gets {0} more from a friend", "picks {0} more", "is given {0} more",
+      "buys another {0}", "receives {0} more", "collects {0} more", "adds {0} more"},
+     {"又买了{0}{2}", "又捡到{0}{2}", "朋友又送来{0}{2}", "又得到{0}{2}", "又拿来{0}{2}", "买来{0}{2}", "又收到{0}{2}",
+      "增加了{0}{2}", "又多了{0}{2}"}},
+    {{"gives away {0}", "loses {0}", "sells {0}", "gives {0} to a friend", "uses {0} of them", "eats {0} of them",
+      "throws away {0}", "takes away {0}", "lends {0} to a friend"},
+     {"送出{0}{2}", "丢了{0}{2}", "卖掉{0}{2}", "给了朋友{0}{2}", "用掉{0}{2}", "吃了{0}{2}", "拿走{0}{2}",
+      "少了{0}{2}", "送给同学{0}{2}"}},
     {{"buys {0} boxes with {1} each", "gets {0} bags of {1} each", "finds {0} packs of {1} each",
-      "buys {0} boxes, each with {1}", "gets {0} more bags with {1} in each"},
+      "buys {0} boxes, each with {1}", "gets {0} more bags with {1} in each", "buys {0} bags of {1} each",
+      "gets {0} boxes with {1} each", "buys {0} packs of {1} each", "is given {0} bags of {1} each"},
      {"买了{0}盒，每盒{1}{2}", "得到{0}袋，每袋{1}{2}", "找到{0}包，每包{1}{2}", "又买了{0}盒，每盒有{1}{2}",
-      "又拿来{0}袋，每袋{1}{2}"}},
+      "又拿来{0}袋，每袋{1}{2}", "买来{0}包，每包{1}{2}", "又买了{0}袋，每袋{1}{2}", "得到{0}盒，每盒{1}{2}",
+      "收到{0}箱，每箱{1}{2}"}},
     {{"has {0} times as many", "makes it {0} times as many", "trades until there are {0} times as many",
-      "gets {0} times as many", "ends up with {0} times as many"},
-     {"数量变成原来的{0}倍", "数量变成{0}倍", "有了之前的{0}倍", "变成了{0}倍", "数量是原来的{0}倍"}},
+      "gets {0} times as many", "ends up with {0} times as many", "works until there are {0} times as many",
+      "has {0} times as many after a while", "saves until there are {0} times as many", "soon has {0} times as many"},
+     {"数量变成原来的{0}倍", "数量变成{0}倍", "有了之前的{0}倍", "变成了{0}倍", "数量是原来的{0}倍", "增加到{0}倍",
+      "是原来的{0}倍", "数量增加到原来的{0}倍", "变成原来的{0}倍"}},
     {{"shares them equally among {0} friends and asks how many each friend gets",
       "puts them equally into {0} bowls and looks at one bowl", "makes {0} equal piles and looks at one pile",
       "divides them equally among {0} children and counts those of one child",
-      "packs them equally into {0} bags and opens one bag"},
+      "packs them equally into {0} bags and opens one bag",
+      "shares them equally among {0} friends and looks at one share",
+      "puts them equally into {0} boxes and opens one box", "gives them equally to {0} friends and looks at one share",
+      "splits them into {0} equal piles and counts one pile"},
      {"平均分给{0}个朋友，看每人得到多少", "平均放进{0}个碗，看其中一碗", "平均分成{0}堆，看其中一堆",
-      "平均分给{0}个孩子，数每个孩子的", "平均装进{0}个袋子，看其中一袋"}},
+      "平均分给{0}个孩子，数每个孩子的", "平均装进{0}个袋子，看其中一袋", "平均分给{0}个人，看每人有多少",
+      "平均放进{0}个盒子，看其中一盒", "平均分成{0}份，看其中一份", "平均分给{0}个同学，看每人的"}},
 };
 
 struct Story {
