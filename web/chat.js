@@ -319,6 +319,12 @@ function showTheme() {
   if (chosen) document.documentElement.dataset.theme = chosen;
 }
 
+// What a model of 1.7 million parameters can be asked is not what others can.
+function showSuggestions() {
+  const isNano = $("model").value === "r1-nano";
+  for (const part of document.querySelectorAll("#welcome [data-for]")) part.hidden = (part.dataset.for === "r1-nano") !== isNano;
+}
+
 async function loadModels() {
   const select = $("model");
   try {
@@ -327,6 +333,7 @@ async function loadModels() {
     const chosen = stored(kModelKey);
     if (data.some(({ id }) => id === chosen)) select.value = chosen;
     select.disabled = data.length < 2;
+    showSuggestions();
     document.title = `${select.value} · r1`;
   } catch (error) {
     const needsKey = error instanceof KeyNeeded;
@@ -360,7 +367,10 @@ $("key-form").addEventListener("submit", async (event) => {
   await loadModels();
   if ($("key-form").hidden && conversation.at(-1)?.problem) retry();
 });
-$("model").addEventListener("change", (event) => store(kModelKey, event.target.value));
+$("model").addEventListener("change", (event) => {
+  store(kModelKey, event.target.value);
+  showSuggestions();
+});
 $("new").addEventListener("click", () => {
   running?.controller.abort();
   conversation = [];
@@ -381,7 +391,7 @@ $("input").addEventListener("keydown", (event) => {
   submit();
 });
 addEventListener("keydown", (event) => event.key === "Escape" && running?.controller.abort());
-$("suggestions").addEventListener("click", (event) => {
+$("welcome").addEventListener("click", (event) => {
   if (!(event.target instanceof HTMLButtonElement)) return;
   $("input").value = event.target.textContent;
   submit();

@@ -212,7 +212,7 @@ describe("the chat page", { skip }, () => {
     await page.keyboard.type("two");
     assert.equal(await page.inputValue("#input"), "one\ntwo");
     await page.fill("#input", "");
-    await page.click("#suggestions button");
+    await page.click(".suggestions button:visible");
     await answered();
     const scheme = () => page.evaluate(() => getComputedStyle(document.documentElement).colorScheme);
     await page.click("#theme");
@@ -221,6 +221,23 @@ describe("the chat page", { skip }, () => {
     assert.equal(await scheme(), "dark");
     await page.click("#theme");
     assert.equal(await scheme(), "light");
+  });
+
+  test("the model in the program is offered what it can do", async () => {
+    const nano = await serve("r1-nano", "-t", "1");
+    try {
+      await page.goto(nano.url);
+      await page.waitForFunction(() => document.title.includes("r1-nano"));
+      const offered = page.locator("#welcome [data-for]:visible button");
+      assert.ok((await offered.allInnerTexts()).includes("Which is larger, 9.11 or 9.9?"));
+      assert.ok(await page.getByText("knows nothing else").isVisible());
+      await offered.first().click();
+      await answered();
+      assert.match(await last(".answer").innerText(), /^\d+$/, "so many r's");
+    } finally {
+      await page.goto("about:blank");
+      await nano.stop();
+    }
   });
 
   test("follows the answer while it is watched, and stays where the reader scrolled to", async () => {
