@@ -10,10 +10,12 @@
 namespace r1 {
 
 float dot(const float* a, const float* b, std::int64_t n);
-float max_value(const float* x, std::int64_t n);                          // n > 0
-void add(const float* a, const float* b, float* y, std::int64_t n);       // y = a + b
-void scale(float* x, float factor, std::int64_t n);                       // x *= factor
-void add_scaled(const float* x, float factor, float* y, std::int64_t n);  // y += factor * x
+float dot3(const float* a, const float* b, const float* c, std::int64_t n);  // the sum of a * b * c
+float max_value(const float* x, std::int64_t n);                             // n > 0
+void add(const float* a, const float* b, float* y, std::int64_t n);          // y = a + b
+void scale(float* x, float factor, std::int64_t n);                          // x *= factor
+void add_scaled(const float* x, float factor, float* y, std::int64_t n);     // y += factor * x
+void add_scaled_product(const float* a, const float* b, float factor, float* y, std::int64_t n);  // y += factor * a * b
 
 // y = weight * x / sqrt(mean(x^2) + eps)
 void rms_norm(const float* x, const float* weight, float eps, float* y, std::int64_t n);

@@ -47,6 +47,7 @@ TEST(FloatOps, EverySetGivesThePortableBits) {
     for (const std::int64_t n : kLengths) {
       const auto a = random_floats(n, 1, 3.0f), b = random_floats(n, 2);
       EXPECT_EQ(set->dot(a.data(), b.data(), n), portable.dot(a.data(), b.data(), n)) << set->name << n;
+      EXPECT_EQ(set->dot3(a.data(), b.data(), a.data(), n), portable.dot3(a.data(), b.data(), a.data(), n));
       const auto same = [&](auto operation) {
         std::vector<float> y(b), expected(b);
         operation(*set, y.data());
@@ -56,6 +57,7 @@ TEST(FloatOps, EverySetGivesThePortableBits) {
       same([&](const InstructionSet& s, float* y) { s.add(a.data(), b.data(), y, n); });
       same([&](const InstructionSet& s, float* y) { s.scale(y, 0.37f, n); });
       same([&](const InstructionSet& s, float* y) { s.add_scaled(a.data(), 0.37f, y, n); });
+      same([&](const InstructionSet& s, float* y) { s.add_scaled_product(a.data(), a.data(), 0.37f, y, n); });
       same([&](const InstructionSet& s, float* y) { s.rms_norm(a.data(), b.data(), 1e-6f, y, n); });
       same([&](const InstructionSet& s, float* y) { y[0] += s.exp_and_sum(y, 3.0f, n); });
       same([&](const InstructionSet& s, float* y) { s.sigmoid(y, n); });

@@ -25,10 +25,12 @@ struct InstructionSet {
 
   // float_ops.h
   float (*dot)(const float* a, const float* b, std::int64_t n) = nullptr;
+  float (*dot3)(const float* a, const float* b, const float* c, std::int64_t n) = nullptr;
   float (*max_value)(const float* x, std::int64_t n) = nullptr;
   void (*add)(const float* a, const float* b, float* y, std::int64_t n) = nullptr;
   void (*scale)(float* x, float factor, std::int64_t n) = nullptr;
   void (*add_scaled)(const float* x, float factor, float* y, std::int64_t n) = nullptr;
+  void (*add_scaled_product)(const float* a, const float* b, float factor, float* y, std::int64_t n) = nullptr;
   void (*rms_norm)(const float* x, const float* weight, float eps, float* y, std::int64_t n) = nullptr;
   float (*exp_and_sum)(float* x, float shift, std::int64_t n) = nullptr;
   void (*sigmoid)(float* x, std::int64_t n) = nullptr;

@@ -109,11 +109,17 @@ void quantize_activation(ActivationFormat format, const float* x, std::byte* dst
 }
 
 float dot(const float* a, const float* b, std::int64_t n) { return chosen_instruction_set().dot(a, b, n); }
+float dot3(const float* a, const float* b, const float* c, std::int64_t n) {
+  return chosen_instruction_set().dot3(a, b, c, n);
+}
 float max_value(const float* x, std::int64_t n) { return chosen_instruction_set().max_value(x, n); }
 void add(const float* a, const float* b, float* y, std::int64_t n) { chosen_instruction_set().add(a, b, y, n); }
 void scale(float* x, float factor, std::int64_t n) { chosen_instruction_set().scale(x, factor, n); }
 void add_scaled(const float* x, float factor, float* y, std::int64_t n) {
   chosen_instruction_set().add_scaled(x, factor, y, n);
+}
+void add_scaled_product(const float* a, const float* b, float factor, float* y, std::int64_t n) {
+  chosen_instruction_set().add_scaled_product(a, b, factor, y, n);
 }
 void rms_norm(const float* x, const float* weight, float eps, float* y, std::int64_t n) {
   chosen_instruction_set().rms_norm(x, weight, eps, y, n);

@@ -185,6 +185,18 @@ float dot_row(const float* a, const float* b, std::int64_t n) {
   return total;
 }
 
+float dot3_row(const float* a, const float* b, const float* c, std::int64_t n) {
+  float total = 0;
+  for (std::int64_t chunk = 0; chunk < n; chunk += kFloatChunk) {
+    float sums[kFloatLanes] = {};
+    for (std::int64_t i = chunk; i < std::min(chunk + kFloatChunk, n); ++i) {
+      sums[i % kFloatLanes] = std::fma(a[i] * b[i], c[i], sums[i % kFloatLanes]);
+    }
+    total += add_lanes(sums);
+  }
+  return total;
+}
+
 float max_of_row(const float* x, std::int64_t n) { return *std::max_element(x, x + n); }
 
 void add_rows(const float* a, const float* b, float* y, std::int64_t n) {
@@ -197,6 +209,10 @@ void scale_row(float* x, float factor, std::int64_t n) {
 
 void add_scaled_row(const float* x, float factor, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = std::fma(factor, x[i], y[i]);
+}
+
+void add_scaled_product_row(const float* a, const float* b, float factor, float* y, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = std::fma(factor * a[i], b[i], y[i]);
 }
 
 void rms_norm_row(const float* x, const float* weight, float eps, float* y, std::int64_t n) {
@@ -318,10 +334,12 @@ constexpr InstructionSet make_portable() {
                      .widen_f16 = dequantize_floats<F16>,
                      .widen_bf16 = dequantize_floats<BF16>,
                      .dot = dot_row,
+                     .dot3 = dot3_row,
                      .max_value = max_of_row,
                      .add = add_rows,
                      .scale = scale_row,
                      .add_scaled = add_scaled_row,
+                     .add_scaled_product = add_scaled_product_row,
                      .rms_norm = rms_norm_row,
                      .exp_and_sum = exp_and_sum_row,
                      .sigmoid = sigmoid_row,

@@ -27,6 +27,20 @@ inline float dot_row(const float* a, const float* b, std::int64_t n) {
   return total;
 }
 
+inline float dot3_row(const float* a, const float* b, const float* c, std::int64_t n) {
+  float total = 0;
+  for (std::int64_t chunk = 0; chunk < n; chunk += kFloatChunk) {
+    const std::int64_t end = std::min(chunk + kFloatChunk, n);
+    F32x16 sum = zero<F32x16>();
+    for (std::int64_t i = chunk; i < end; i += kFloatLanes) {
+      const F32x16 product = mul(load_first<F32x16>(a + i, end - i), load_first<F32x16>(b + i, end - i));
+      sum = multiply_add(product, load_first<F32x16>(c + i, end - i), sum);
+    }
+    total += sum_of_lanes(sum);
+  }
+  return total;
+}
+
 inline float max_of_row(const float* x, std::int64_t n) {
   F32x16 largest = set<F32x16>(x[0]);
   for (std::int64_t i = 0; i < n; i += kFloatLanes) {
@@ -56,6 +70,14 @@ inline void add_scaled_row(const float* x, float factor, float* y, std::int64_t 
   for (std::int64_t i = 0; i < n; i += kFloatLanes) {
     store_first(multiply_add(factors, load_first<F32x16>(x + i, n - i), load_first<F32x16>(y + i, n - i)), n - i,
                 y + i);
+  }
+}
+
+inline void add_scaled_product_row(const float* a, const float* b, float factor, float* y, std::int64_t n) {
+  const F32x16 factors = set<F32x16>(factor);
+  for (std::int64_t i = 0; i < n; i += kFloatLanes) {
+    const F32x16 scaled = mul(factors, load_first<F32x16>(a + i, n - i));
+    store_first(multiply_add(scaled, load_first<F32x16>(b + i, n - i), load_first<F32x16>(y + i, n - i)), n - i, y + i);
   }
 }
 

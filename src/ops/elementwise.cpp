@@ -26,14 +26,11 @@ void for_each_row(Pass& pass, std::int64_t n_rows, RowBody body) {
 // d_x = r * g - x * r^3 * mean(g * x).
 void add_rms_norm_gradient(const float* x, const float* weight, float eps, const float* d_y, float* d_x,
                            float* d_weight, std::int64_t n) {
-  float dot_gx = 0;
-  for (std::int64_t i = 0; i < n; ++i) dot_gx += weight[i] * d_y[i] * x[i];
-  const float mean_square = dot(x, x, n) / static_cast<float>(n);
-  const float r = 1.0f / std::sqrt(mean_square + eps);
-  const float pull = r * r * r * dot_gx / static_cast<float>(n);
-  for (std::int64_t i = 0; i < n; ++i) d_x[i] += r * weight[i] * d_y[i] - pull * x[i];
-  if (d_weight == nullptr) return;
-  for (std::int64_t i = 0; i < n; ++i) d_weight[i] += d_y[i] * x[i] * r;
+  const float dot_gx = dot3(weight, d_y, x, n), count = static_cast<float>(n);
+  const float r = 1.0f / std::sqrt(dot(x, x, n) / count + eps);
+  add_scaled_product(weight, d_y, r, d_x, n);
+  add_scaled(x, -r * r * r * dot_gx / count, d_x, n);
+  if (d_weight != nullptr) add_scaled_product(d_y, x, r, d_weight, n);
 }
 
 // Rows of weight gradients meet in one sum: they are taken in order, by one thread.
