@@ -2,7 +2,7 @@
 // (portable.cpp says how), so the two ways of summing give the same bits.
 #pragma once
 
-#include "kernels/multiply_one_token.h"
+#include "kernels/multiply_few_tokens.h"
 #include "kernels/multiply_tiles.h"
 
 R1_BEFORE_SIMD();
@@ -10,7 +10,7 @@ namespace r1::R1_SET {
 
 template <typename Format>
 void multiply_blocks(const MatmulArgs& args) {
-  args.n_tokens == 1 ? multiply_one_token<Format>(args) : multiply_many_tokens<Format>(args);
+  args.n_tokens <= kFewTokens<Format> ? multiply_few_tokens<Format>(args) : multiply_many_tokens<Format>(args);
 }
 
 }  // namespace r1::R1_SET

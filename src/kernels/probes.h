@@ -3,7 +3,7 @@
 #pragma once
 
 #include "kernels/machine_probe.h"
-#include "kernels/multiply_one_token.h"
+#include "kernels/multiply_few_tokens.h"
 #include "kernels/multiply_tiles.h"
 
 R1_BEFORE_SIMD();

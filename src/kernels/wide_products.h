@@ -1,7 +1,5 @@
-// wide_products.h: the integer products of one token's blocks with AVX-512, 64 columns in an instruction.
-//
-// eight_products(): of eight blocks that follow each other in memory, with q and sums of the same blocks of x; but for
-// x's scale. As narrow_products.h does.
+// wide_products.h: the integer products of a few tokens' blocks with AVX-512, 64 columns in an instruction. It gives
+// eight_products() (x_blocks.h).
 //
 // Formats of 256: four products of 64 columns each, whose 32-bit lanes hold four columns (below 2^15: at most
 // 4 x 63 x 127) and fit in 16 bits once packed; so two multiplications take the groups' scales in. The codebook of
@@ -11,8 +9,8 @@
 #include <array>
 #include <utility>
 
-#include "kernels/block_products.h"
 #include "kernels/wide_lanes.h"
+#include "kernels/x_blocks.h"
 
 #if R1_HAVE_VNNI
 R1_BEFORE_SIMD();
@@ -53,45 +51,76 @@ HWY_INLINE I32x16 scales_32(const U8x64& scales) {
   return shift_right<24>(bit_cast<I32x16>(pick_bytes(scales, kPlaces.data())));
 }
 
-template <typename Format, int j>
-HWY_INLINE I32x16 product_of_64(const typename Format::Block& block, const std::int8_t* q) {
-  return add_byte_products(zero<I32x16>(), WideLanes<Format>::template columns<j>(block), load<I8x64>(q + 64 * j));
-}
-
-// The sum over a block's groups of scale times stored lanes times q; sixteen lanes, still to be added across.
+// A block of 256, ready to be multiplied with any token's.
 template <typename Format>
-HWY_INLINE I32x16 wide_row_product(const typename Format::Block& block, const U8x64& scales, const std::int8_t* q) {
-  const I32x16 p0 = product_of_64<Format, 0>(block, q), p1 = product_of_64<Format, 1>(block, q),
-               p2 = product_of_64<Format, 2>(block, q), p3 = product_of_64<Format, 3>(block, q);
-  if constexpr (std::is_same_v<Format, IQ4_XS>) {
-    return add(add(mul(p0, scales_32<0>(scales)), mul(p1, scales_32<1>(scales))),
-               add(mul(p2, scales_32<2>(scales)), mul(p3, scales_32<3>(scales))));
-  } else {
-    const I32x16 first = add_products(zero<I32x16>(), pack(p0, p1), packed_scales<Format, 0>(scales));
-    return add_products(first, pack(p2, p3), packed_scales<Format, 1>(scales));
+struct UnpackedBlock {
+  U8x64 columns[4];
+  I16x32 scales[2];
+
+  HWY_INLINE UnpackedBlock(const typename Format::Block& block, const U8x64& scale_bytes)
+      : columns{WideLanes<Format>::template columns<0>(block), WideLanes<Format>::template columns<1>(block),
+                WideLanes<Format>::template columns<2>(block), WideLanes<Format>::template columns<3>(block)},
+        scales{packed_scales<Format, 0>(scale_bytes), packed_scales<Format, 1>(scale_bytes)} {}
+
+  template <int j>
+  HWY_INLINE I32x16 product_of_64(const std::int8_t* q) const {
+    return add_byte_products(zero<I32x16>(), columns[j], load<I8x64>(q + 64 * j));
   }
-}
+  // The sum over groups of scale times stored lanes times q; sixteen lanes, still to be added across.
+  HWY_INLINE I32x16 product(const std::int8_t* q) const {
+    const I16x32 first = pack(product_of_64<0>(q), product_of_64<1>(q));
+    const I16x32 last = pack(product_of_64<2>(q), product_of_64<3>(q));
+    return add_products(add_products(zero<I32x16>(), first, scales[0]), last, scales[1]);
+  }
+};
 
-template <typename Format>
-inline constexpr bool kHasHeaders = std::is_same_v<Format, Q4_K> || std::is_same_v<Format, Q5_K>;
-template <typename Format>
-inline constexpr int kSumsOfBlock =
-    kHasHeaders<Format> ? 8 : 16;  // of x, that eight_products() takes with a block of 256
+template <>
+struct UnpackedBlock<IQ4_XS> {
+  U8x64 columns[4];
+  I32x16 scales[4];
+
+  HWY_INLINE UnpackedBlock(const IQ4_XS::Block& block, const U8x64& scale_bytes)
+      : columns{WideLanes<IQ4_XS>::columns<0>(block), WideLanes<IQ4_XS>::columns<1>(block),
+                WideLanes<IQ4_XS>::columns<2>(block), WideLanes<IQ4_XS>::columns<3>(block)},
+        scales{scales_32<0>(scale_bytes), scales_32<1>(scale_bytes), scales_32<2>(scale_bytes),
+               scales_32<3>(scale_bytes)} {}
+
+  template <int j>
+  HWY_INLINE I32x16 product_of_64(const std::int8_t* q) const {
+    return mul(add_byte_products(zero<I32x16>(), columns[j], load<I8x64>(q + 64 * j)), scales[j]);
+  }
+  HWY_INLINE I32x16 product(const std::int8_t* q) const {
+    return add(add(product_of_64<0>(q), product_of_64<1>(q)), add(product_of_64<2>(q), product_of_64<3>(q)));
+  }
+};
+
+template <typename Format, int kTokens>
+struct WideSums {
+  I32x16 of[kTokens][8];
+
+  HWY_INLINE void multiply(const UnpackedBlock<Format>& block, const XBlocks<Format, kTokens>& x, int i) {
+    R1_UNROLL
+    for (int t = 0; t < kTokens; ++t) of[t][i] = block.product(x.q[t] + 256 * i);
+  }
+};
 
 // Q4_K and Q5_K: scales and mins of four blocks at a time.
-template <typename Format, int... k>
-HWY_INLINE F32x8 products_with_headers(const typename Format::Block* blocks, const std::int8_t* q,
-                                       const std::int16_t* sums_32, std::integer_sequence<int, k...>) {
+template <typename Format, int kTokens, int... k>
+HWY_INLINE void products_with_headers(const typename Format::Block* blocks, const XBlocks<Format, kTokens>& x,
+                                      F32x8 (&products)[kTokens], std::integer_sequence<int, k...>) {
   const U8x64 headers[2] = {four_headers(blocks), four_headers(blocks + 4)};
   const U8x64 scales[2] = {scales_and_mins(headers[0]), scales_and_mins(headers[1])};
-  const I32x16 isums[8] = {wide_row_product<Format>(blocks[k], repeat_sixteen<k % 4>(scales[k / 4]), q + 256 * k)...};
-  I32x16 msums[2];
-  R1_UNROLL
-  for (int i = 0; i < 2; ++i) {
-    msums[i] = add_products(zero<I32x16>(), widen_upper_eights(scales[i]), load<I16x32>(sums_32 + 32 * i));
-  }
+  WideSums<Format, kTokens> isums;
+  (isums.multiply(UnpackedBlock<Format>(blocks[k], repeat_sixteen<k % 4>(scales[k / 4])), x, k), ...);
+  const I16x32 mins[2] = {widen_upper_eights(scales[0]), widen_upper_eights(scales[1])};
   const HeaderHalves halves = halves_of_headers(headers[0], headers[1]);
-  return scale_sums<Format>(add_across(isums), add_quads_across(msums[0], msums[1]), halves.d, halves.dmin);
+  R1_UNROLL
+  for (int t = 0; t < kTokens; ++t) {
+    const I32x16 first = add_products(zero<I32x16>(), mins[0], load<I16x32>(x.sums[t]));
+    const I32x16 last = add_products(zero<I32x16>(), mins[1], load<I16x32>(x.sums[t] + 32));
+    const I32x8 isum = add_across(isums.of[t]), msum = add_quads_across(first, last);
+    products[t] = scale_sums<Format>(isum, msum, halves.d, halves.dmin);
+  }
 }
 
 // The mins, or the scales, which multiply what lanes are too large by: 16 bytes, repeated.
@@ -103,53 +132,64 @@ HWY_INLINE U8x64 factors_of_sums(const typename Format::Block& block, const U8x6
 }
 
 // The other formats of 256; sums of x with factors for two blocks at a time.
-template <typename Format, int... k>
-HWY_INLINE F32x8 products_with_scales(const typename Format::Block* blocks, const std::int8_t* q,
-                                      const std::int16_t* sums_16, std::integer_sequence<int, k...>) {
+template <typename Format, int kTokens, int... k>
+HWY_INLINE void products_with_scales(const typename Format::Block* blocks, const XBlocks<Format, kTokens>& x,
+                                     F32x8 (&products)[kTokens], std::integer_sequence<int, k...>) {
   using Block = typename Format::Block;
   const U8x64 scales[8] = {WideLanes<Format>::scales(blocks[k])...};
-  const I32x16 isums[8] = {wide_row_product<Format>(blocks[k], scales[k], q + 256 * k)...};
-  const U8x64 factors[8] = {factors_of_sums<Format>(blocks[k], scales[k])...};
-  I32x16 msums[4];
+  WideSums<Format, kTokens> isums;
+  (isums.multiply(UnpackedBlock<Format>(blocks[k], scales[k]), x, k), ...);
+  const U8x64 bytes[8] = {factors_of_sums<Format>(blocks[k], scales[k])...};
+  I16x32 factors[4];
   R1_UNROLL
   for (int i = 0; i < 4; ++i) {
-    const I16x32 both = widen_first_sixteens<WideLanes<Format>::kSignedScales>(factors[2 * i], factors[2 * i + 1]);
-    msums[i] = add_products(zero<I32x16>(), both, load<I16x32>(sums_16 + 32 * i));
+    factors[i] = widen_first_sixteens<WideLanes<Format>::kSignedScales>(bytes[2 * i], bytes[2 * i + 1]);
   }
-  const I32x8 isum = add_across(isums), msum = add_across_pairs(msums);
   const F32x8 d = block_halves(blocks, &Block::d);
-  if constexpr (Format::kHasMin) {
-    return scale_sums<Format>(isum, msum, d, block_halves(blocks, &Block::dmin));
-  } else {
-    constexpr int kLog = std::countr_zero(static_cast<unsigned>(WideLanes<Format>::kOffset));
-    return scale_sums<Format>(sub(isum, shift_left<kLog>(msum)), msum, d, d);
+  F32x8 dmin = d;
+  if constexpr (Format::kHasMin) dmin = block_halves(blocks, &Block::dmin);
+  R1_UNROLL
+  for (int t = 0; t < kTokens; ++t) {
+    I32x16 pairs[4];
+    R1_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      pairs[i] = add_products(zero<I32x16>(), factors[i], load<I16x32>(x.sums[t] + 32 * i));
+    }
+    I32x8 isum = add_across(isums.of[t]);
+    const I32x8 msum = add_across_pairs(pairs);
+    if constexpr (!Format::kHasMin) {
+      constexpr int kLog = std::countr_zero(static_cast<unsigned>(WideLanes<Format>::kOffset));
+      isum = sub(isum, shift_left<kLog>(msum));
+    }
+    products[t] = scale_sums<Format>(isum, msum, d, dmin);
   }
 }
 
-template <typename Format>
-HWY_INLINE F32x8 eight_products(const typename Format::Block* blocks, const std::int8_t* q, const std::int16_t* sums) {
+template <typename Format, int kTokens>
+requires(Format::kBlockValues == 256) HWY_INLINE
+    void eight_products(const typename Format::Block* blocks, const XBlocks<Format, kTokens>& x,
+                        F32x8 (&products)[kTokens]) {
   constexpr auto kEight = std::make_integer_sequence<int, 8>();
-  if constexpr (kHasHeaders<Format>) {
-    return products_with_headers<Format>(blocks, q, sums, kEight);
+  if constexpr (kSumsOfBlock<Format> == 8) {
+    products_with_headers(blocks, x, products, kEight);
   } else {
-    return products_with_scales<Format>(blocks, q, sums, kEight);
+    products_with_scales(blocks, x, products, kEight);
   }
 }
 
-template <typename Format>
-HWY_INLINE F32x8 eight_products(const typename Format::Block* blocks, const std::int8_t* q, const float* sums) {
+template <typename Format, int kTokens>
+requires(Format::kBlockValues == 32) HWY_INLINE
+    void eight_products(const typename Format::Block* blocks, const XBlocks<Format, kTokens>& x,
+                        F32x8 (&products)[kTokens]) {
   using Block = typename Format::Block;
-  I32x16 pairs[4];
+  I32x16 pairs[kTokens][4];
   R1_UNROLL
   for (int i = 0; i < 4; ++i) {
-    pairs[i] =
-        add_byte_products(zero<I32x16>(), WideLanes<Format>::two_blocks(blocks + 2 * i), load<I8x64>(q + 64 * i));
-  }
-  I32x8 isum;
-  if constexpr (Lanes<Format>::kMax < 32) {
-    isum = add_small_across_pairs(pairs);
-  } else {
-    isum = add_across_pairs(pairs);
+    const U8x64 lanes = WideLanes<Format>::two_blocks(blocks + 2 * i);
+    R1_UNROLL
+    for (int t = 0; t < kTokens; ++t) {
+      pairs[t][i] = add_byte_products(zero<I32x16>(), lanes, load<I8x64>(x.q[t] + 64 * i));
+    }
   }
   F32x8 d;
   if constexpr (sizeof(Block) == 18) {
@@ -159,7 +199,16 @@ HWY_INLINE F32x8 eight_products(const typename Format::Block* blocks, const std:
   }
   F32x8 m = d;
   if constexpr (Format::kHasMin) m = block_halves(blocks, &Block::m);
-  return scale_sums_32<Format>(isum, load<F32x8>(sums), d, m, WideLanes<Format>::kOffset);
+  R1_UNROLL
+  for (int t = 0; t < kTokens; ++t) {
+    I32x8 isum;
+    if constexpr (Lanes<Format>::kMax < 32) {
+      isum = add_small_across_pairs(pairs[t]);
+    } else {
+      isum = add_across_pairs(pairs[t]);
+    }
+    products[t] = scale_sums_32<Format>(isum, load<F32x8>(x.sums[t]), d, m, WideLanes<Format>::kOffset);
+  }
 }
 
 }  // namespace r1::R1_SET
