@@ -129,23 +129,27 @@ HWY_INLINE F32x8 halves_every_18(const void* from) {
 // The first 16 bytes of four blocks of Q4_K or Q5_K: d, dmin and the twelve bytes of PackedScalesAndMins.
 template <typename Block>
 HWY_INLINE U8x64 four_headers(const Block* blocks) {
-  const auto header = [&](int i) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(blocks + i)); };
-  __m512i v = _mm512_castsi128_si512(header(0));
-  v = _mm512_inserti32x4(v, header(1), 1);
-  v = _mm512_inserti32x4(v, header(2), 2);
-  return from_register<U8x64>(_mm512_inserti32x4(v, header(3), 3));
+  const auto at = [&](int i) { return reinterpret_cast<const __m128i*>(blocks + i); };
+  __m512i v = _mm512_castsi128_si512(_mm_loadu_si128(at(0)));
+  v = _mm512_inserti32x4(v, _mm_loadu_si128(at(1)), 1);
+  v = _mm512_inserti32x4(v, _mm_loadu_si128(at(2)), 2);
+  return from_register<U8x64>(_mm512_inserti32x4(v, _mm_loadu_si128(at(3)), 3));
+}
+
+// Four words, four times.
+HWY_INLINE __m512i repeat_words(int a, int b, int c, int d) {
+  return _mm512_broadcast_i32x4(_mm_setr_epi32(a, b, c, d));
 }
 
 // Of each header: eight scales, then eight mins, a byte each.
 HWY_INLINE U8x64 scales_and_mins(const U8x64& headers) {
-  const auto four = [](int a, int b, int c, int d) { return _mm512_broadcast_i32x4(_mm_setr_epi32(a, b, c, d)); };
   const __m512i v = headers.part[0].raw;
-  const __m512i low =
-      _mm512_srlv_epi32(_mm512_shuffle_epi32(v, static_cast<_MM_PERM_ENUM>(0b11'10'11'01)), four(0, 0, 0, 4));
+  const __m512i ordered = _mm512_shuffle_epi32(v, static_cast<_MM_PERM_ENUM>(0b11'10'11'01));
+  const __m512i low = _mm512_srlv_epi32(ordered, repeat_words(0, 0, 0, 4));
   const __m512i high = _mm512_srli_epi32(_mm512_shuffle_epi32(v, static_cast<_MM_PERM_ENUM>(0b10'10'01'01)), 2);
   return from_register<U8x64>(
-      _mm512_or_si512(_mm512_and_si512(low, four(0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f)),
-                      _mm512_and_si512(high, four(0, 0x30303030, 0, 0x30303030))));
+      _mm512_or_si512(_mm512_and_si512(low, repeat_words(0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f)),
+                      _mm512_and_si512(high, repeat_words(0, 0x30303030, 0, 0x30303030))));
 }
 
 // Bytes 8 to 15 of each 16 as 16-bit lanes.
@@ -167,6 +171,10 @@ HWY_INLINE I32x8 add_quads_across(const I32x16& a, const I32x16& b) {
   return {{I32Part{_mm512_castsi512_si256(_mm512_permutexvar_epi32(order, sums))}}};
 }
 
+HWY_INLINE F32x8 lower_halves_to_float(__m256i v) {
+  return F32x8{{hn::Vec<F32x8::Tag>{_mm256_cvtph_ps(_mm256_cvtepi32_epi16(v))}}};
+}
+
 // The half floats 0 and 1 of eight headers.
 struct HeaderHalves {
   F32x8 d, dmin;
@@ -174,10 +182,7 @@ struct HeaderHalves {
 HWY_INLINE HeaderHalves halves_of_headers(const U8x64& first, const U8x64& last) {
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 0, 0, 0, 0, 0, 0, 0, 0);
   const __m256i both = _mm512_castsi512_si256(_mm512_permutex2var_epi32(first.part[0].raw, order, last.part[0].raw));
-  const auto widen = [](__m256i lower) {
-    return F32x8{{hn::Vec<F32x8::Tag>{_mm256_cvtph_ps(_mm256_cvtepi32_epi16(lower))}}};
-  };
-  return {widen(both), widen(_mm256_srli_epi32(both, 16))};
+  return {lower_halves_to_float(both), lower_halves_to_float(_mm256_srli_epi32(both, 16))};
 }
 
 // Four vectors, each of two sums' eight lanes: lane i of the result is the whole of sum i.
