@@ -80,9 +80,9 @@ constexpr std::string_view kNano = R"({"name": "nano", "stages": [
 constexpr std::string_view kNanoCi = R"({"name": "nano-ci", "stages": [
   {"name": "vocabulary", "stage": "tokenizer", "config": {"vocab": 512, "problems": 200}},
   {"name": "cold-start", "stage": "sft", "config": {
-    "shape": "nano-0.15m+mtp", "tokenizer": "@vocabulary", "seed": 1, "steps": 350, "tokens_per_step": 2048,
+    "shape": "nano-0.15m+mtp", "tokenizer": "@vocabulary", "seed": 1, "steps": 280, "tokens_per_step": 2048,
     "mtp_weight": 0.3,
-    "schedule": "wsd", "learning_rate": 5e-3, "last_learning_rate": 1e-3, "warmup_steps": 30, "beta2": 0.98,
+    "optimizer": "muon", "schedule": "wsd", "learning_rate": 1e-2, "last_learning_rate": 2e-3, "warmup_steps": 30, "beta2": 0.98,
     "weight_decay": 0.02, "tasks": {"decimals": 1}}},
   {"name": "cold-start-scores", "stage": "eval", "config": {
     "from": "@cold-start", "problems": 50, "samples": 4, "max_tokens": 80, "tasks": ["decimals"]}},
