@@ -114,24 +114,27 @@ std::string in_short(const Statement& s, Language language, const Names& names) 
 // What the case says about what the statement speaks of: kinds, or the number of knaves.
 std::string facts(const Statement& s, int kinds) {
   const bool is_about_two = s.claim == Claim::kSameKind || s.claim == Claim::kDifferentKinds;
-  if (is_about_two) return fmt::format("{:d} {:d}", is_knight(kinds, s.first), is_knight(kinds, s.second));
+  if (is_about_two) return fmt::format("{:d}{:d}", is_knight(kinds, s.first), is_knight(kinds, s.second));
   const bool is_about_one = s.claim == Claim::kIsKnight || s.claim == Claim::kIsKnave;
-  return std::to_string(is_about_one ? static_cast<int>(is_knight(kinds, s.first)) : n_knaves(kinds));
+  return is_about_one ? fmt::format("{:d}", is_knight(kinds, s.first)) : fmt::format(",{}", n_knaves(kinds));
 }
 
-// "Ann 1 Bob 0 Cat 1", then a line for each statement that is looked at: "Ann: Bob knave 0 true?1 yes".
+// "Ann1 Bob0 Cat1", then a line for each statement that is looked at: "Ann Bob knave0 true?1 yes". No space where it
+// would be a token of its own.
 std::string case_lines(const Puzzle& puzzle, int kinds, Language language, const Names& names) {
   std::string lines;
   for (int person = 0; person < kPeople; ++person)
-    lines += fmt::format("{}{} {:d}", person > 0 ? " " : "", names[person], is_knight(kinds, person));
+    lines += fmt::format("{}{}{:d}", person > 0 ? in_language(language, " ", "") : "", names[person],
+                         is_knight(kinds, person));
   lines += '\n';
   for (int person = 0; person < kPeople; ++person) {
     const Statement& statement = puzzle[person];
     const bool truth = is_true(statement, kinds), fits = truth == is_knight(kinds, person);
-    lines += fmt::format(
-        "{}: {} {} {}?{:d} {}\n", names[person], in_short(statement, language, names), facts(statement, kinds),
-        truth ? in_language(language, "true", "真") : in_language(language, "false", "假"), is_knight(kinds, person),
-        fits ? in_language(language, "yes", "对") : in_language(language, "no", "不对"));
+    lines += fmt::format(fmt::runtime(in_language(language, "{} {}{} {}?{:d} {}\n", "{}{}{}{}?{:d}{}\n")),
+                         names[person], in_short(statement, language, names), facts(statement, kinds),
+                         truth ? in_language(language, "true", "真") : in_language(language, "false", "假"),
+                         is_knight(kinds, person),
+                         fits ? in_language(language, "yes", "对") : in_language(language, "no", "不对"));
     if (!fits) break;
   }
   return lines;
@@ -197,7 +200,8 @@ Problem draw_knights(Rng& rng) {
   problem.key = canonical_key(puzzle);
   std::string lines;
   for (int person = 0; person < kPeople; ++person)
-    lines += fmt::format("{}: {}\n", names[person], in_short(puzzle[person], problem.language, names));
+    lines += fmt::format("{}:{}{}\n", names[person], in_language(problem.language, " ", ""),
+                         in_short(puzzle[person], problem.language, names));
   for (int kinds = kCases - 1; kinds >= solution; --kinds) lines += case_lines(puzzle, kinds, problem.language, names);
   problem.answer = knaves(solution, problem.language, names);
   problem.trace = written_trace(lines, problem.answer);
