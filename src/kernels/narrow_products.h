@@ -82,7 +82,6 @@ requires(Format::kBlockValues == 256) HWY_INLINE
     void eight_products(const typename Format::Block* blocks, const XBlocks<Format, kTokens>& x,
                         F32x8 (&products)[kTokens]) {
   BlockSums<Format, kTokens> sums;
-  R1_UNROLL
   for (int i = 0; i < 8; ++i) sums.multiply(blocks[i], x, i, std::make_integer_sequence<int, 8>());
   const F32x8 d = block_halves(blocks, &Format::Block::d);
   F32x8 dmin = d;
