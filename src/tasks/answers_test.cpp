@@ -38,7 +38,8 @@ TEST(TaskAnswers, SumsDifferencesAndProducts) {
       {&kAddition, '+'}, {&kSubtraction, '-'}, {&kMultiplication, '*'}, {&kProducts, '*'}};
   for (const auto& [task, operation] : cases) {
     const int n = for_matching(*task, R"((\d+)\D+(\d+))", [&, op = operation](const auto& groups, const Problem& p) {
-      const std::int64_t a = std::stoll(groups[1]), b = std::stoll(groups[2]);
+      std::int64_t a = std::stoll(groups[1]), b = std::stoll(groups[2]);
+      if (p.prompt.find(" from ") != p.prompt.npos) std::swap(a, b);  // "Take 3 from 5."
       EXPECT_EQ(std::stoll(p.answer), op == '+' ? a + b : op == '-' ? a - b : a * b) << p.prompt;
     });
     EXPECT_EQ(n, kSamples);
@@ -113,6 +114,20 @@ TEST(TaskAnswers, DecimalsCompareAsNumbers) {
   EXPECT_EQ(n, kSamples);
 }
 
+TEST(TaskAnswers, ComparisonsAreTrueOrNot) {
+  std::map<std::string, int> answers;
+  const int n = for_matching(kComparisons, R"((\d+\.?\d*)\D+?(\d+\.?\d*))", [&](const auto& groups, const Problem& p) {
+    const double a = std::stod(groups[1]), b = std::stod(groups[2]);
+    const bool larger = p.prompt.find("smaller") == std::string::npos && p.prompt.find("小") == std::string::npos;
+    const bool holds = larger ? a > b : a < b;
+    EXPECT_EQ(p.answer, p.language == Language::kEnglish ? (holds ? "Yes" : "No") : (holds ? "是" : "不是"))
+        << p.prompt;
+    ++answers[p.answer];
+  });
+  EXPECT_EQ(n, kSamples);
+  for (const auto& [answer, times] : answers) EXPECT_GT(times, kSamples / 6) << answer;
+}
+
 TEST(TaskAnswers, EquationsHoldForTheirSolution) {
   const int n = for_matching(kEquations, R"((\d*)x( ?[-+] ?\d+)? ?= ?(?:(\d*)x( ?[-+] ?\d+)?|(-?\d+)))",
                              [](const auto& groups, const Problem& p) {
@@ -172,8 +187,8 @@ TEST(TaskAnswers, PurchasesGiveChange) {
 TEST(TaskAnswers, HeapsAreWhatTheStorySays) {
   const int n = for_matching(kWordProblems, R"(^\w+ has (\d+) \w+)", [](const auto& groups, const Problem& p) {
     std::int64_t value = std::stoll(groups[1]);
-    const std::regex step(R"((more bags with|boxes, each with|boxes with|bags of|packs of) (\d+)|)"
-                          R"((\d+) (?=more bags|boxes with|boxes, each|bags of|packs))"
+    const std::regex step(R"((more bags with|boxes, each with|boxes with|boxes of|bags of|packs of) (\d+)|)"
+                          R"((\d+) (?=more bags|boxes with|boxes of|boxes, each|bags of|packs))"
                           R"(|(\d+) (more|times|friends|children|bowls|equal piles|bags and|boxes and))"
                           R"(|(?:away|loses|sells|gives|uses|eats|lends) (\d+)|another (\d+))");
     std::int64_t n_boxes = 0;

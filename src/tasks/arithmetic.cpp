@@ -18,21 +18,24 @@ constexpr std::string_view kTermZh[] = {
 struct ColumnOperation {
   char sign;
   std::string_view name;
-  std::string_view english[3], chinese[3];  // in words; {0} and {1} are the numbers
+  std::string_view english[5], chinese[5];  // in words; {0} and {1} are the numbers
 };
-constexpr ColumnOperation kPlus = {'+',
-                                   "add",
-                                   {"What is {} plus {}?", "Add {} and {}.", "What is the sum of {} and {}?"},
-                                   {"{}加{}等于多少？", "{}加上{}是多少？", "{}与{}的和是多少？"}};
+constexpr ColumnOperation kPlus = {
+    '+',
+    "add",
+    {"What is {} plus {}?", "Add {} and {}.", "What is the sum of {} and {}?", "{} plus {}", "Add {} to {}."},
+    {"{}加{}等于多少？", "{}加上{}是多少？", "{}与{}的和是多少？", "{}加{}等于几？", "{}加{}"}};
 constexpr ColumnOperation kMinus = {
     '-',
     "subtract",
-    {"What is {} minus {}?", "{} minus {}", "What is the difference between {} and {}?"},
-    {"{}减{}等于多少？", "{}减去{}是多少？", "{}与{}的差是多少？"}};
-constexpr ColumnOperation kTimes = {'*',
-                                    "multiply",
-                                    {"What is {} times {}?", "Multiply {} by {}.", "What is the product of {} and {}?"},
-                                    {"{}乘{}等于多少？", "{}乘以{}是多少？", "{}与{}的积是多少？"}};
+    {"What is {} minus {}?", "{} minus {}", "What is the difference between {} and {}?", "Subtract {1} from {0}.",
+     "Take {1} from {0}."},
+    {"{}减{}等于多少？", "{}减去{}是多少？", "{}与{}的差是多少？", "{}减{}等于几？", "{}减{}"}};
+constexpr ColumnOperation kTimes = {
+    '*',
+    "multiply",
+    {"What is {} times {}?", "Multiply {} by {}.", "What is the product of {} and {}?", "{} x {}", "What is {}x{}?"},
+    {"{}乘{}等于多少？", "{}乘以{}是多少？", "{}与{}的积是多少？", "{}x{}等于几？", "{} x {}"}};
 
 std::string ask(Rng& rng, Language language, const ColumnOperation& operation, std::int64_t a, std::int64_t b) {
   if (rng.below(4) == 0) {

@@ -71,11 +71,11 @@ std::optional<std::string> worked(Sum& sum) {
 
 Sum draw_sum(Rng& rng) {
   Sum sum;
-  const int n = draw_between(rng, 2, 4);
+  const int n = draw_between(rng, 2, 4), most = rng.below(3) == 0 ? 2 * kMostSmallFactor : kMostLargeFactor;
   for (int i = 0; i < n; ++i) {
     if (i > 0) sum.signs += "+-*/"[rng.below(4)];
     const bool is_factor = i > 0 && (sum.signs.back() == '*' || sum.signs.back() == '/');
-    sum.numbers.push_back(is_factor ? draw_between(rng, 2, kMostSmallFactor) : draw_between(rng, 1, kMostLargeFactor));
+    sum.numbers.push_back(is_factor ? draw_between(rng, 2, kMostSmallFactor) : draw_between(rng, 1, most));
   }
   if (n > 2 && rng.below(2) == 0) sum.group = draw_between(rng, 0, n - 2);
   return sum;

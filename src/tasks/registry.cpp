@@ -5,9 +5,9 @@ namespace r1 {
 namespace {
 
 constexpr const Task* kTasks[] = {
-    &kAddition, &kSubtraction, &kMultiplication, &kProducts,  &kCountdown3,   &kCountdown4,
-    &kGame24,   &kChains,      &kExpressions,    &kEquations, &kWordProblems, &kDecimals,
-    &kLetters,  &kDates,       &kSequences,      &kLogic,     &kChat,
+    &kAddition,    &kSubtraction, &kMultiplication, &kProducts,  &kCountdown3,   &kCountdown4,
+    &kGame24,      &kChains,      &kExpressions,    &kEquations, &kWordProblems, &kDecimals,
+    &kComparisons, &kLetters,     &kDates,          &kSequences, &kLogic,        &kChat,
 };
 
 }  // namespace

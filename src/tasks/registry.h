@@ -12,8 +12,8 @@ namespace r1 {
 
 extern const Task kAddition, kSubtraction, kMultiplication, kProducts;
 extern const Task kCountdown3, kCountdown4, kGame24;
-extern const Task kChains, kExpressions, kEquations, kWordProblems, kDecimals, kLetters, kDates, kSequences, kLogic,
-    kChat;
+extern const Task kChains, kExpressions, kEquations, kWordProblems, kDecimals, kComparisons, kLetters, kDates,
+    kSequences, kLogic, kChat;
 
 std::span<const Task* const> all_tasks();
 Result<const Task*> find_task(std::string_view name);  // the Error lists the names

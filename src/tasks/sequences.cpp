@@ -36,7 +36,8 @@ Terms with_ratio(Rng& rng, int n) {
 }
 
 Terms with_sums(Rng& rng, int n) {
-  Terms terms{draw_between(rng, 1, 20), draw_between(rng, 1, 20)};
+  const int most = rng.below(2) == 0 ? 20 : 5;
+  Terms terms{draw_between(rng, 1, most), draw_between(rng, 1, most)};
   while (static_cast<int>(terms.size()) < n) terms.push_back(terms.back() + terms[terms.size() - 2]);
   return terms;
 }

@@ -15,13 +15,14 @@ namespace r1 {
 namespace {
 
 struct Person {
-  std::string_view english, pronoun;
+  std::string_view name, pronoun;
 };
 constexpr Person kPeopleEn[] = {{"Tom", "he"},    {"Anna", "she"}, {"Ben", "he"},   {"Lily", "she"},  {"Sam", "he"},
                                 {"Mia", "she"},   {"Jack", "he"},  {"Nora", "she"}, {"Leo", "he"},    {"Ella", "she"},
                                 {"Sarah", "she"}, {"John", "he"},  {"Mary", "she"}, {"Alice", "she"}, {"Bob", "he"}};
-constexpr std::string_view kNamesZh[] = {"小明", "小红", "小华", "小丽", "小刚", "小芳",
-                                         "小军", "小兰", "小王", "小李", "妈妈", "老师"};
+constexpr Person kPeopleZh[] = {{"小明", "他"}, {"小红", "她"}, {"小华", "他"}, {"小丽", "她"},
+                                {"小刚", "他"}, {"小芳", "她"}, {"小军", "他"}, {"小兰", "她"},
+                                {"小王", "他"}, {"小李", "他"}, {"妈妈", "她"}, {"老师", "她"}};
 constexpr std::string_view kThingsEn[] = {"apples", "marbles", "books",  "cards",   "stamps", "shells",   "pencils",
                                           "coins",  "oranges", "sweets", "cookies", "eggs",   "stickers", "flowers"};
 struct ChineseThing {
@@ -35,40 +36,44 @@ enum class StoryStep { kGain, kLose, kBoxes, kTimes, kShare };
 constexpr int kStepKinds = 5, kLargestHeap = 999;
 
 // {0}: how many, {1}: of how many each (boxes), {2}: in Chinese the measure, with the things' name or without.
-constexpr int kWays = 9;
+constexpr int kWays = 10;
 struct Wording {
   std::string_view english[kWays], chinese[kWays];
 };
 constexpr Wording kWordings[kStepKinds] = {
     {{"buys {0} more", "finds {0} more", "gets {0} more from a friend", "picks {0} more", "is given {0} more",
-      "buys another {0}", "receives {0} more", "collects {0} more", "adds {0} more"},
+      "buys another {0}", "receives {0} more", "collects {0} more", "adds {0} more", "finds another {0}"},
      {"又买了{0}{2}", "又捡到{0}{2}", "朋友又送来{0}{2}", "又得到{0}{2}", "又拿来{0}{2}", "买来{0}{2}", "又收到{0}{2}",
-      "增加了{0}{2}", "又多了{0}{2}"}},
+      "增加了{0}{2}", "又多了{0}{2}", "又找到{0}{2}"}},
     {{"gives away {0}", "loses {0}", "sells {0}", "gives {0} to a friend", "uses {0} of them", "eats {0} of them",
-      "throws away {0}", "takes away {0}", "lends {0} to a friend"},
+      "throws away {0}", "takes away {0}", "lends {0} to a friend", "gives {0} to Kim"},
      {"送出{0}{2}", "丢了{0}{2}", "卖掉{0}{2}", "给了朋友{0}{2}", "用掉{0}{2}", "吃了{0}{2}", "拿走{0}{2}",
-      "少了{0}{2}", "送给同学{0}{2}"}},
+      "少了{0}{2}", "送给同学{0}{2}", "送给小飞{0}{2}"}},
     {{"buys {0} boxes with {1} each", "gets {0} bags of {1} each", "finds {0} packs of {1} each",
       "buys {0} boxes, each with {1}", "gets {0} more bags with {1} in each", "buys {0} bags of {1} each",
-      "gets {0} boxes with {1} each", "buys {0} packs of {1} each", "is given {0} bags of {1} each"},
+      "gets {0} boxes with {1} each", "buys {0} packs of {1} each", "is given {0} bags of {1} each",
+      "buys {0} boxes of {1}"},
      {"买了{0}盒，每盒{1}{2}", "得到{0}袋，每袋{1}{2}", "找到{0}包，每包{1}{2}", "又买了{0}盒，每盒有{1}{2}",
       "又拿来{0}袋，每袋{1}{2}", "买来{0}包，每包{1}{2}", "又买了{0}袋，每袋{1}{2}", "得到{0}盒，每盒{1}{2}",
-      "收到{0}箱，每箱{1}{2}"}},
+      "收到{0}箱，每箱{1}{2}", "又买来{0}盒，每盒{1}{2}"}},
     {{"has {0} times as many", "makes it {0} times as many", "trades until there are {0} times as many",
       "gets {0} times as many", "ends up with {0} times as many", "works until there are {0} times as many",
-      "has {0} times as many after a while", "saves until there are {0} times as many", "soon has {0} times as many"},
+      "has {0} times as many after a while", "saves until there are {0} times as many", "soon has {0} times as many",
+      "now has {0} times as many"},
      {"数量变成原来的{0}倍", "数量变成{0}倍", "有了之前的{0}倍", "变成了{0}倍", "数量是原来的{0}倍", "增加到{0}倍",
-      "是原来的{0}倍", "数量增加到原来的{0}倍", "变成原来的{0}倍"}},
+      "是原来的{0}倍", "数量增加到原来的{0}倍", "变成原来的{0}倍", "现在有原来的{0}倍"}},
     {{"shares them equally among {0} friends and asks how many each friend gets",
       "puts them equally into {0} bowls and looks at one bowl", "makes {0} equal piles and looks at one pile",
       "divides them equally among {0} children and counts those of one child",
       "packs them equally into {0} bags and opens one bag",
       "shares them equally among {0} friends and looks at one share",
       "puts them equally into {0} boxes and opens one box", "gives them equally to {0} friends and looks at one share",
-      "splits them into {0} equal piles and counts one pile"},
+      "splits them into {0} equal piles and counts one pile",
+      "splits them equally among {0} friends and looks at one share"},
      {"平均分给{0}个朋友，看每人得到多少", "平均放进{0}个碗，看其中一碗", "平均分成{0}堆，看其中一堆",
       "平均分给{0}个孩子，数每个孩子的", "平均装进{0}个袋子，看其中一袋", "平均分给{0}个人，看每人有多少",
-      "平均放进{0}个盒子，看其中一盒", "平均分成{0}份，看其中一份", "平均分给{0}个同学，看每人的"}},
+      "平均放进{0}个盒子，看其中一盒", "平均分成{0}份，看其中一份", "平均分给{0}个同学，看每人的",
+      "平均分给{0}个朋友，看每人几{2}"}},
 };
 
 struct Story {
@@ -126,14 +131,13 @@ Teller draw_teller(Rng& rng, Language language) {
   Teller teller;
   teller.language = language;
   teller.in_one_sentence = rng.below(2) == 0;
+  const Person& person = language == Language::kEnglish ? draw_one(rng, kPeopleEn) : draw_one(rng, kPeopleZh);
+  teller.name = person.name;
+  teller.pronoun = rng.below(2) == 0 ? person.pronoun : person.name;
   if (language == Language::kEnglish) {
-    const Person& person = draw_one(rng, kPeopleEn);
-    teller.name = person.english;
-    teller.pronoun = rng.below(2) == 0 ? person.pronoun : person.english;
     teller.thing = draw_one(rng, kThingsEn);
   } else {
     const ChineseThing& thing = draw_one(rng, kThingsZh);
-    teller.name = draw_one(rng, kNamesZh);
     teller.thing = thing.noun;
     teller.measure = thing.measure;
   }
@@ -174,7 +178,7 @@ std::string asked_for(Rng& rng, const Teller& teller, StoryStep last) {
   constexpr std::string_view kLeft[] = {"。是多少？", "，还剩多少{1}{2}？", "，还有多少{1}？", "。{0}还剩几{1}{2}？",
                                         "，现在有多少{1}{2}？"};
   const std::string_view form = last == StoryStep::kLose ? draw_one(rng, kLeft) : draw_one(rng, kNow);
-  return fmt::format(fmt::runtime(form), teller.name, teller.measure, teller.thing);
+  return fmt::format(fmt::runtime(form), teller.pronoun, teller.measure, teller.thing);
 }
 
 void add_step(Rng& rng, Story& story, const Teller& teller, const DrawnStep& step) {
@@ -226,7 +230,7 @@ Story draw_purchase(Rng& rng, Language language) {
   if (language == Language::kEnglish) {
     constexpr std::string_view kGoods[] = {"pens", "cups", "hats", "apples", "tickets", "notebooks"};
     constexpr std::string_view kPrice[] = {"at {} {} each", "for {} {} each", "that cost {} {} each"};
-    const std::string_view name = draw_one(rng, kPeopleEn).english, price = draw_one(rng, kPrice);
+    const std::string_view name = draw_one(rng, kPeopleEn).name, price = draw_one(rng, kPrice);
     const std::string_view money = rng.below(2) == 0 ? "yuan" : "dollars";
     story.text = fmt::format("{} buys {} {} {}", name, n_a, draw_one(rng, kGoods),
                              fmt::format(fmt::runtime(price), price_a, money));
@@ -237,7 +241,7 @@ Story draw_purchase(Rng& rng, Language language) {
         fmt::runtime(rng.below(2) == 0 ? " How much change does {} get?" : " How much does {} get back?"), name);
   } else {
     constexpr std::string_view kGoods[] = {"支笔，每支", "个杯子，每个", "顶帽子，每顶", "个苹果，每个", "张票，每张"};
-    story.text = fmt::format("{}买了{}{}{}元", draw_one(rng, kNamesZh), n_a, draw_one(rng, kGoods), price_a);
+    story.text = fmt::format("{}买了{}{}{}元", draw_one(rng, kPeopleZh).name, n_a, draw_one(rng, kGoods), price_a);
     if (n_b > 0) story.text += fmt::format("，又买了{}本书，每本{}元", n_b, price_b);
     story.text += fmt::format("，付了{}元", paid);
     story.text += rng.below(2) == 0 ? "。应找回多少元？" : "，找回多少元？";
