@@ -13,7 +13,8 @@
 
 #include "kernels/amx_tiles.h"
 #include "kernels/machine_probe.h"
-#include "kernels/panel.h"
+#include "kernels/narrow_panel.h"
+#include "kernels/wide_panel.h"
 
 R1_BEFORE_SIMD();
 namespace r1::R1_SET {

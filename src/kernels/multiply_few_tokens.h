@@ -11,8 +11,9 @@ R1_BEFORE_SIMD();
 namespace r1::R1_SET {
 
 // Above it, it is faster to unpack a panel once for all tokens (multiply_tiles.h): bench/kernels_bench.cpp, case few.
+// SSE4 is for machines of long ago, and takes the compiler longer than any other set: one token there.
 template <typename Format>
-inline constexpr int kFewTokens = Format::kBlockValues == 256 ? 8 : 4;
+inline constexpr int kFewTokens = HWY_TARGET == HWY_SSE4 ? 1 : R1_HAVE_VNNI ? 2 : Format::kBlockValues == 256 ? 8 : 4;
 
 // Columns multiplied with all of eight rows before the next: more than models have, so that rows are read in one run.
 inline constexpr int kRunValues = 32768;
@@ -154,8 +155,10 @@ void multiply_few_tokens(const MatmulArgs& args) {
   prefetch<2>(args.w, 0, kPrefetchFar);
   for (int row = 0; row < args.n_rows; row += kRows) {
     int token = 0;
-    for (; token + 4 <= args.n_tokens; token += 4) multiply_eight_rows<Format, 4>(args, row, token, x + token);
-    for (; token + 2 <= args.n_tokens; token += 2) multiply_eight_rows<Format, 2>(args, row, token, x + token);
+    if constexpr (kFewTokens < Format >> 1) {
+      for (; token + 4 <= args.n_tokens; token += 4) multiply_eight_rows<Format, 4>(args, row, token, x + token);
+      for (; token + 2 <= args.n_tokens; token += 2) multiply_eight_rows<Format, 2>(args, row, token, x + token);
+    }
     if (token < args.n_tokens) multiply_eight_rows<Format, 1>(args, row, token, x + token);
   }
 }

@@ -4,16 +4,26 @@
 // No shuffles are left here, and 16-bit sums run over as many products as can't overflow.
 #pragma once
 
-#include "kernels/panel.h"
+#include "kernels/narrow_panel.h"
+#include "kernels/wide_panel.h"
 
 R1_BEFORE_SIMD();
 namespace r1::R1_SET {
 
-inline constexpr int kTileTokens = R1_HAVE_VNNI ? 8 : 4;  // tokens in a tile: what 32 or 16 registers hold
+inline constexpr int kTileTokens = R1_HAVE_VNNI ? 6 : 4;  // tokens in a tile: what 32 or 16 registers hold
 
-// How many products of four bytes fit in the sums' 16 bits.
+// How many products of four bytes fit in 16 bits, in two parts or, with VNNI, in one.
 template <typename Format>
-inline constexpr int kProductsPerSum = R1_HAVE_VNNI ? 8 : std::clamp(32767 / (2 * 127 * kPanelMax<Format>), 1, 8);
+inline constexpr int kFitIn16 = 32767 / ((R1_HAVE_VNNI ? 4 : 2) * 127 * kPanelMax<Format>);
+
+// With VNNI sums that fit in 16 bits take their scale in, and are added, in one instruction. Where four products don't,
+// the saving is less than what more such steps cost.
+template <typename Format>
+inline constexpr bool kHasShortSums = R1_HAVE_VNNI&& kFitIn16<Format> >= 4;
+
+// How many are summed before anything else is done.
+template <typename Format>
+inline constexpr int kProductsPerSum = R1_HAVE_VNNI ? 8 : std::clamp(kFitIn16<Format>, 1, 8);
 
 // Sums of products of bytes on their way to 32 bits: 16 bits where the machine has nothing better.
 #if R1_HAVE_VNNI
@@ -21,11 +31,13 @@ using ByteSums = PanelSums;
 HWY_INLINE ByteSums add_bytes(ByteSums sums, const PanelBytes& w, const PanelSigned& x) {
   return add_byte_products(sums, w, x);
 }
+template <typename Format>
 HWY_INLINE PanelSums add_scaled(PanelSums total, const ByteSums& sums, const PanelPairs& scale) {
-  PanelSums wide = bit_cast<PanelSums>(scale);
-  R1_UNROLL
-  for (auto& part : wide.part) part = hn::ShiftRight<16>(part);
-  return add(total, mul(sums, wide));
+  const PanelSums twice = bit_cast<PanelSums>(scale);
+  if constexpr (!kHasShortSums<Format>) return add(total, mul(sums, shift_right<16>(twice)));
+  // The sums' upper halves are their sign.
+  const PanelSums once = bit_and(twice, set<PanelSums>(0xffff));
+  return add_products(total, bit_cast<PanelPairs>(sums), bit_cast<PanelPairs>(once));
 }
 HWY_INLINE PanelSums widen_sums(const ByteSums& sums) { return sums; }
 #else
@@ -34,6 +46,7 @@ template <typename Stored>
 HWY_INLINE ByteSums add_bytes(ByteSums sums, const Stored& w, const PanelSigned& x) {
   return add(sums, pair_sums(w, x));
 }
+template <typename Format>
 HWY_INLINE PanelSums add_scaled(PanelSums total, const ByteSums& sums, const PanelPairs& scale) {
   return add_products(total, sums, scale);
 }
@@ -83,7 +96,7 @@ HWY_INLINE void multiply_columns(const std::uint8_t (*lanes)[4 * kPanelRows], co
 template <typename Format, int kTokens>
 HWY_INLINE void multiply_tile_256(const Panel& panel, const std::byte* const* row, const ColumnsAt& at,
                                   const TileResults& y) {
-  constexpr int kFours = std::min(kProductsPerSum<Format>, Format::kGroup / 4);
+  constexpr int kFours = kHasShortSums<Format> ? 4 : std::min(kProductsPerSum<Format>, Format::kGroup / 4);
   PanelSums isums[kTokens];
   R1_UNROLL
   for (int t = 0; t < kTokens; ++t) isums[t] = zero<PanelSums>();
@@ -92,7 +105,7 @@ HWY_INLINE void multiply_tile_256(const Panel& panel, const std::byte* const* ro
     multiply_columns<Format, kFours>(panel.lanes + column / 4, row, at.q + column, sums);
     const PanelPairs scale = load<PanelPairs>(panel.scales[column / Format::kGroup]);
     R1_UNROLL
-    for (int t = 0; t < kTokens; ++t) isums[t] = add_scaled(isums[t], sums[t], scale);
+    for (int t = 0; t < kTokens; ++t) isums[t] = add_scaled<Format>(isums[t], sums[t], scale);
   }
   PanelSums msums[kTokens];
   if constexpr (Format::kHasMin || kPanelOffset<Format> != 0) {

@@ -98,8 +98,13 @@ HWY_INLINE I16x16 pair_sums(const I8x32& w, const I8x32& x) {
 HWY_INLINE I32x8 add_byte_products(I32x8 sum, const U8x32& w, const I8x32& x) {
   return I32x8{{I32Part{_mm256_dpbusd_epi32(sum.part[0].raw, w.part[0].raw, x.part[0].raw)}}};
 }
-HWY_INLINE I32x16 add_byte_products(I32x16 sum, const U8x64& w, const I8x64& x) {
-  sum.part[0].raw = _mm512_dpbusd_epi32(sum.part[0].raw, w.part[0].raw, x.part[0].raw);
+template <int n>
+HWY_INLINE Vector<std::int32_t, n> add_byte_products(Vector<std::int32_t, n> sum, const Vector<std::uint8_t, 4 * n>& w,
+                                                     const Vector<std::int8_t, 4 * n>& x) {
+  R1_UNROLL
+  for (int p = 0; p < n / 16; ++p) {
+    sum.part[p].raw = _mm512_dpbusd_epi32(sum.part[p].raw, w.part[p].raw, x.part[p].raw);
+  }
   return sum;
 }
 #endif
