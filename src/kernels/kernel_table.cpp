@@ -53,6 +53,7 @@ std::vector<const InstructionSet*> find_usable() {
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
       __builtin_cpu_supports("bmi2")) {
     usable.push_back(&kAvx2);
+    if (const InstructionSet* avx_vnni = avx_vnni_set()) usable.push_back(avx_vnni);
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni")) {
       usable.push_back(&kAvx512);

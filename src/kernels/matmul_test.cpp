@@ -101,7 +101,7 @@ TEST_P(EveryDtype, ProductEqualsTheSumInDoubleWithinTheBound) {
 TEST_P(EveryDtype, EverySetGivesThePortableBits) {
   const InstructionSet& portable = *usable_instruction_sets()[0];
   for (const int n_blocks : {1, 2, 5, 8, 11}) {
-    const QuantizedProduct p(GetParam(), 21, columns_for(GetParam(), n_blocks), 9);
+    const QuantizedProduct p(GetParam(), 37, columns_for(GetParam(), n_blocks), 9);
     const auto expected = p.run(portable);
     for (const InstructionSet* set : usable_instruction_sets()) {
       if (!is_exact(*set)) continue;
@@ -116,32 +116,34 @@ TEST_P(EveryDtype, EverySetGivesThePortableBits) {
 }
 
 // Long rows are multiplied in several runs; rows with a gap between them one by one.
-TEST_P(EveryDtype, OneTokenGivesThePortableBitsWithLongRowsAndRowsApart) {
+TEST_P(EveryDtype, AFewTokensGiveThePortableBitsWithLongRowsAndRowsApart) {
   const int n_cols = std::max(32768 + 256, columns_for(GetParam(), 3));
-  for (const int cols : {n_cols, columns_for(GetParam(), 11)}) {
-    const QuantizedProduct p(GetParam(), 11, cols, 1);
-    const std::int64_t row_bytes = bytes_of(p.dtype, cols), stride = row_bytes + 128;
-    Bytes apart(static_cast<std::size_t>(stride * p.n_rows));
-    for (int row = 0; row < p.n_rows; ++row) {
-      std::copy_n(p.w.begin() + row * row_bytes, row_bytes, apart.begin() + row * stride);
-    }
-    const auto expected = p.run(*usable_instruction_sets()[0]);
-    for (const InstructionSet* set : usable_instruction_sets()) {
-      if (!is_exact(*set)) continue;
-      std::vector<float> y(static_cast<std::size_t>(p.n_rows));
-      MatmulArgs args = p.args(y.data());
-      EXPECT_EQ(p.run(*set), expected) << set->name << ", " << cols << " columns";
-      args.w = apart.data();
-      args.w_row_bytes = stride;
-      set->matmul[static_cast<int>(p.dtype)](args);
-      EXPECT_EQ(y, expected) << set->name << ", " << cols << " columns, rows apart";
+  for (const int n_tokens : {1, 2, 7}) {
+    for (const int cols : {n_cols, columns_for(GetParam(), 11)}) {
+      const QuantizedProduct p(GetParam(), 11, cols, n_tokens);
+      const std::int64_t row_bytes = bytes_of(p.dtype, cols), stride = row_bytes + 128;
+      Bytes apart(static_cast<std::size_t>(stride * p.n_rows));
+      for (int row = 0; row < p.n_rows; ++row) {
+        std::copy_n(p.w.begin() + row * row_bytes, row_bytes, apart.begin() + row * stride);
+      }
+      const auto expected = p.run(*usable_instruction_sets()[0]);
+      for (const InstructionSet* set : usable_instruction_sets()) {
+        if (!is_exact(*set)) continue;
+        std::vector<float> y(expected.size());
+        MatmulArgs args = p.args(y.data());
+        EXPECT_EQ(p.run(*set), expected) << set->name << ", " << n_tokens << " tokens, " << cols << " columns";
+        args.w = apart.data();
+        args.w_row_bytes = stride;
+        set->matmul[static_cast<int>(p.dtype)](args);
+        EXPECT_EQ(y, expected) << set->name << ", " << n_tokens << " tokens, " << cols << " columns, rows apart";
+      }
     }
   }
 }
 
 // Every number of rows and tokens that a tile may leave over, against each row and token alone.
 TEST_P(EveryDtype, AResultDoesNotDependOnItsTile) {
-  constexpr int kRows = 19, kTokens = 101;
+  constexpr int kRows = 35, kTokens = 101;
   const QuantizedProduct p(GetParam(), kRows, columns_for(GetParam(), 3), kTokens);
   for (const InstructionSet* set : usable_instruction_sets()) {
     const auto matmul = set->matmul[static_cast<int>(p.dtype)];
@@ -156,7 +158,7 @@ TEST_P(EveryDtype, AResultDoesNotDependOnItsTile) {
         matmul(args);
       }
     }
-    for (int n_rows = 1; n_rows <= kRows; ++n_rows) {
+    for (const int n_rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 15, 16, 17, 24, 31, 32, 33, 35}) {
       for (const int n_tokens : {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 33, 64, 97, 101}) {
         if (set->isa == "portable" && n_tokens > 4) continue;
         std::vector<float> y(kRows * kTokens, -1.0f);

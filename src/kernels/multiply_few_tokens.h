@@ -14,7 +14,7 @@ namespace r1::R1_SET {
 // SSE4 is for machines of long ago, and takes the compiler longer than any other set: one token there.
 template <typename Format>
 inline constexpr int kFewTokens = HWY_TARGET == HWY_SSE4        ? 1
-                                  : R1_HAVE_VNNI                ? 2
+                                  : R1_WIDE                     ? 2
                                   : Format::kBlockValues == 256 ? 8
                                                                 : 4;
 

@@ -10,7 +10,7 @@
 R1_BEFORE_SIMD();
 namespace r1::R1_SET {
 
-inline constexpr int kTileTokens = R1_HAVE_VNNI ? 6 : 4;  // tokens in a tile: what 32 or 16 registers hold
+inline constexpr int kTileTokens = R1_WIDE ? 6 : R1_HAVE_VNNI ? 3 : 4;  // in a tile: what 32 or 16 registers hold
 
 // How many products of four bytes fit in 16 bits, in two parts or, with VNNI, in one.
 template <typename Format>

@@ -6,14 +6,17 @@
 
 #include "kernels/panel.h"
 
-#if !R1_HAVE_VNNI
+#if !R1_WIDE
 R1_BEFORE_SIMD();
 namespace r1::R1_SET {
 
 template <typename Format, int g>
 HWY_INLINE void unpack_group(const typename Format::Block* const* row, int b, int first, Panel& panel, int to) {
   U32x8 v[kRows];
-  for (int r = 0; r < kRows; ++r) v[r] = bit_cast<U32x8>(Lanes<Format>::template group<g>(row[r][b]));
+  for (int r = 0; r < kRows; ++r) {
+    v[r] = bit_cast<U32x8>(Lanes<Format>::template group<g>(row[r][b]));
+    if constexpr (kPanelOffset<Format> == 128) v[r] = bit_xor(v[r], set<U32x8>(0x80808080));
+  }
   transpose(v);
   for (int i = 0; i < 8; ++i) store(v[i], panel.lanes[to + i] + 4 * first);
 }
@@ -37,11 +40,15 @@ HWY_INLINE void unpack_scales_of_32(const typename Format::Block* const* row, in
   for (int r = 0; r < kRows; ++r) scales[r] = bit_cast<U32x8>(Lanes<Format>::scales(row[r][b]));
   transpose(scales);
   for (int g = 0; g < 8; ++g) store(scales[g], panel.scales[g] + 2 * first);
-  static_assert(Format::kHasMin || kPanelOffset<Format> == 0);
-  if constexpr (Format::kHasMin) {
+  if constexpr (Format::kHasMin || kPanelOffset<Format> != 0) {
     U32x8 mins[kRows];
-    for (int r = 0; r < kRows; ++r) mins[r] = bit_cast<U32x8>(Lanes<Format>::mins(row[r][b]));
-    transpose(mins);
+    if constexpr (Format::kHasMin) {
+      for (int r = 0; r < kRows; ++r) mins[r] = bit_cast<U32x8>(Lanes<Format>::mins(row[r][b]));
+      transpose(mins);
+    } else {
+      const I16x16 offset = set<I16x16>(kPanelOffset<Format>);
+      for (int g = 0; g < 8; ++g) mins[g] = bit_cast<U32x8>(mul(bit_cast<I16x16>(scales[g]), offset));
+    }
     for (int pair = 0; pair < 4; ++pair) {
       const I16x16 even = bit_cast<I16x16>(mins[2 * pair]), odd = bit_cast<I16x16>(mins[2 * pair + 1]);
       store(odd_even(odd, even), panel.mins[pair] + 2 * first);

@@ -10,7 +10,7 @@
 
 R1_BEFORE_SIMD();
 namespace r1::R1_SET {
-#if !R1_HAVE_VNNI
+#if !R1_WIDE
 
 // A block's scales, and those of group g for its 16 pair sums: one number for 32 columns, or two for 16 each.
 template <int kGroup>

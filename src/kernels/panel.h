@@ -10,9 +10,8 @@
 R1_BEFORE_SIMD();
 namespace r1::R1_SET {
 
-// Lanes of a register, or of two; with AVX-512 of two as well, for then a token's four bytes, once broadcast, meet
-// both.
-inline constexpr int kPanelRows = HWY_TARGET != HWY_AVX3 ? 8 : R1_HAVE_TILES ? 16 : 32;
+// Lanes of a register, or of two; with VNNI always of two, for then a token's four bytes, once broadcast, meet both.
+inline constexpr int kPanelRows = !R1_HAVE_VNNI ? 8 : !R1_WIDE || R1_HAVE_TILES ? 16 : 32;
 
 using PanelBytes = Vector<std::uint8_t, 4 * kPanelRows>;
 using PanelSigned = Vector<std::int8_t, 4 * kPanelRows>;

@@ -20,6 +20,7 @@ extern const InstructionSet kPortable;  // plain C++: what the others must repro
 extern const InstructionSet kSse4, kAvx2, kAvx512;
 extern const InstructionSet kNeon;
 
-const InstructionSet* amx_set();  // null where the processor or the system has no tile registers
+const InstructionSet* avx_vnni_set();  // null where the processor has it not, though it may have AVX-512's VNNI
+const InstructionSet* amx_set();       // null where the processor or the system has no tile registers
 
 }  // namespace r1

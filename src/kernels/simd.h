@@ -17,13 +17,22 @@
 #include "hwy/highway.h"
 
 // Highway 1.0.3 has no VNNI in the attributes of AVX3, and in those of AVX3_DL it has avxvnni, whose encoding Zen 4 and
-// Ice Lake do not know: so AVX3, with avx512vnni added.
+// Ice Lake do not know: so AVX3, with avx512vnni added. Desktop processors without AVX-512 know that encoding alone:
+// AVX2, with avxvnni added (set_avx_vnni.cpp).
+//   R1_HAVE_VNNI   sums of four products of bytes in 32 bits
+//   R1_WIDE        registers of 64 bytes
 #if HWY_TARGET == HWY_AVX3
 #define R1_BEFORE_SIMD() HWY_PUSH_ATTRIBUTES(HWY_TARGET_STR ",avx512vnni") static_assert(true)
 #define R1_HAVE_VNNI 1
+#define R1_WIDE 1
+#elif defined(R1_AVX_VNNI)
+#define R1_BEFORE_SIMD() HWY_PUSH_ATTRIBUTES(HWY_TARGET_STR ",avxvnni") static_assert(true)
+#define R1_HAVE_VNNI 1
+#define R1_WIDE 0
 #else
 #define R1_BEFORE_SIMD() HWY_BEFORE_NAMESPACE()
 #define R1_HAVE_VNNI 0
+#define R1_WIDE 0
 #endif
 #ifndef R1_HAVE_TILES
 #define R1_HAVE_TILES 0

@@ -33,14 +33,16 @@ HWY_INLINE I8Part apply_sign(I8Part x, I8Part w) { return I8Part{_mm_sign_epi8(x
 #elif HWY_ARCH_X86
 HWY_INLINE I16Part pair_sums(U8Part w, I8Part x) { return I16Part{_mm256_maddubs_epi16(w.raw, x.raw)}; }
 HWY_INLINE I32Part add_products(I32Part sum, I16Part a, I16Part b) {
-#if R1_HAVE_VNNI
+#if R1_WIDE
   return I32Part{_mm256_dpwssd_epi32(sum.raw, a.raw, b.raw)};
+#elif R1_HAVE_VNNI
+  return I32Part{_mm256_dpwssd_avx_epi32(sum.raw, a.raw, b.raw)};
 #else
   return I32Part{_mm256_add_epi32(sum.raw, _mm256_madd_epi16(a.raw, b.raw))};
 #endif
 }
 HWY_INLINE I8Part apply_sign(I8Part x, I8Part w) { return I8Part{_mm256_sign_epi8(x.raw, w.raw)}; }
-#if R1_HAVE_VNNI
+#if R1_WIDE
 using I8x64 = Vector<std::int8_t, 64>;
 using U8x64 = Vector<std::uint8_t, 64>;
 using I16x32 = Vector<std::int16_t, 32>;
@@ -95,15 +97,26 @@ HWY_INLINE I16x16 pair_sums(const I8x32& w, const I8x32& x) {
 
 // 32-bit lane i = sum[i] + the products of bytes 4i to 4i + 3.
 #if R1_HAVE_VNNI
-HWY_INLINE I32x8 add_byte_products(I32x8 sum, const U8x32& w, const I8x32& x) {
-  return I32x8{{I32Part{_mm256_dpbusd_epi32(sum.part[0].raw, w.part[0].raw, x.part[0].raw)}}};
+HWY_INLINE I32Part add_byte_products(I32Part sum, U8Part w, I8Part x) {
+#if R1_WIDE
+  return I32Part{_mm256_dpbusd_epi32(sum.raw, w.raw, x.raw)};
+#else
+  return I32Part{_mm256_dpbusd_avx_epi32(sum.raw, w.raw, x.raw)};
+#endif
 }
+#if R1_WIDE
+HWY_INLINE hn::Vec<I32x16::Tag> add_byte_products(hn::Vec<I32x16::Tag> sum, hn::Vec<U8x64::Tag> w,
+                                                  hn::Vec<I8x64::Tag> x) {
+  sum.raw = _mm512_dpbusd_epi32(sum.raw, w.raw, x.raw);
+  return sum;
+}
+#endif
 template <int n>
 HWY_INLINE Vector<std::int32_t, n> add_byte_products(Vector<std::int32_t, n> sum, const Vector<std::uint8_t, 4 * n>& w,
                                                      const Vector<std::int8_t, 4 * n>& x) {
   R1_UNROLL
-  for (int p = 0; p < n / 16; ++p) {
-    sum.part[p].raw = _mm512_dpbusd_epi32(sum.part[p].raw, w.part[p].raw, x.part[p].raw);
+  for (int p = 0; p < Vector<std::int32_t, n>::kParts; ++p) {
+    sum.part[p] = add_byte_products(sum.part[p], w.part[p], x.part[p]);
   }
   return sum;
 }

@@ -10,7 +10,7 @@
 
 #include "kernels/simd_wide.h"
 
-#if R1_HAVE_VNNI
+#if R1_WIDE
 R1_BEFORE_SIMD();
 namespace r1::R1_SET {
 

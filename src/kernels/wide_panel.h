@@ -11,7 +11,7 @@
 #include "kernels/panel.h"
 #include "kernels/wide_lanes.h"
 
-#if R1_HAVE_VNNI
+#if R1_WIDE
 R1_BEFORE_SIMD();
 namespace r1::R1_SET {
 

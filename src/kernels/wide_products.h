@@ -12,7 +12,7 @@
 #include "kernels/wide_lanes.h"
 #include "kernels/x_blocks.h"
 
-#if R1_HAVE_VNNI
+#if R1_WIDE
 R1_BEFORE_SIMD();
 namespace r1::R1_SET {
 

@@ -13,10 +13,9 @@ namespace r1::R1_SET {
 // How many sums of q a block has: of 32 columns one, in f32; of 256 columns sums of 16 or 32 columns. Q4_K and Q5_K
 // take those of 32 with AVX-512.
 template <typename Format>
-inline constexpr int kSumsOfBlock = Format::kBlockValues == 32 ? 1
-                                    : R1_HAVE_VNNI && (std::is_same_v<Format, Q4_K> || std::is_same_v<Format, Q5_K>)
-                                        ? 8
-                                        : 16;
+inline constexpr int kSumsOfBlock = Format::kBlockValues == 32                                                  ? 1
+                                    : R1_WIDE && (std::is_same_v<Format, Q4_K> || std::is_same_v<Format, Q5_K>) ? 8
+                                                                                                                : 16;
 
 // Eight blocks that follow each other, of each token.
 template <typename Format, int kTokens>
