@@ -18,7 +18,7 @@
 namespace r1 {
 namespace {
 
-constexpr int kMaxWrongAttempts = 4, kLargestProduct = 999;
+constexpr int kMaxWrongAttempts = 4, kLargestProduct = 999, kSmallNumber = 25;
 
 // {0}: the numbers, {1}: the target.
 constexpr std::string_view kGameEn[] = {"Use {0} to make {1}.",
@@ -85,10 +85,12 @@ struct Draw {
   Attempt solution;
 };
 
+// One game in three has small numbers, as people make them up.
 Draw draw_game(Rng& rng, const Game& game) {
   for (;;) {
     Draw draw;
-    for (int i = 0; i < game.n_numbers; ++i) draw.numbers.push_back(draw_between(rng, 1, game.largest));
+    const int largest = rng.below(3) == 0 ? std::min(game.largest, kSmallNumber) : game.largest;
+    for (int i = 0; i < game.n_numbers; ++i) draw.numbers.push_back(draw_between(rng, 1, largest));
     draw.solution = random_attempt(rng, draw.numbers);
     if (draw.solution.value >= game.least_target && draw.solution.value <= game.largest_target) return draw;
   }

@@ -35,7 +35,8 @@ constexpr ChineseThing kThingsZh[] = {{"个", "苹果"}, {"颗", "弹珠"}, {"�
 enum class StoryStep { kGain, kLose, kBoxes, kTimes, kShare };
 constexpr int kStepKinds = 5, kLargestHeap = 999;
 
-// {0}: how many, {1}: of how many each (boxes), {2}: in Chinese the measure, with the things' name or without.
+// {0}: how many, {1}: of how many each (boxes), {2}: in Chinese the measure, with the things' name or without, {3}: a
+// friend.
 constexpr int kWays = 10;
 struct Wording {
   std::string_view english[kWays], chinese[kWays];
@@ -46,9 +47,9 @@ constexpr Wording kWordings[kStepKinds] = {
      {"又买了{0}{2}", "又捡到{0}{2}", "朋友又送来{0}{2}", "又得到{0}{2}", "又拿来{0}{2}", "买来{0}{2}", "又收到{0}{2}",
       "增加了{0}{2}", "又多了{0}{2}", "又找到{0}{2}"}},
     {{"gives away {0}", "loses {0}", "sells {0}", "gives {0} to a friend", "uses {0} of them", "eats {0} of them",
-      "throws away {0}", "takes away {0}", "lends {0} to a friend", "gives {0} to Kim"},
+      "throws away {0}", "takes away {0}", "lends {0} to a friend", "gives {0} to {3}"},
      {"送出{0}{2}", "丢了{0}{2}", "卖掉{0}{2}", "给了朋友{0}{2}", "用掉{0}{2}", "吃了{0}{2}", "拿走{0}{2}",
-      "少了{0}{2}", "送给同学{0}{2}", "送给小飞{0}{2}"}},
+      "少了{0}{2}", "送给同学{0}{2}", "送给{3}{0}{2}"}},
     {{"buys {0} boxes with {1} each", "gets {0} bags of {1} each", "finds {0} packs of {1} each",
       "buys {0} boxes, each with {1}", "gets {0} more bags with {1} in each", "buys {0} bags of {1} each",
       "gets {0} boxes with {1} each", "buys {0} packs of {1} each", "is given {0} bags of {1} each",
@@ -123,16 +124,22 @@ std::string step_lines(const DrawnStep& step, int heap) {
 // How one story is told: who, with what, and with which words between its steps.
 struct Teller {
   Language language;
-  std::string name, pronoun, thing, measure;
+  std::string name, pronoun, friends_name, thing, measure;
   bool in_one_sentence = false;
 };
+
+const Person& draw_person(Rng& rng, Language language) {
+  return language == Language::kEnglish ? draw_one(rng, kPeopleEn) : draw_one(rng, kPeopleZh);
+}
 
 Teller draw_teller(Rng& rng, Language language) {
   Teller teller;
   teller.language = language;
   teller.in_one_sentence = rng.below(2) == 0;
-  const Person& person = language == Language::kEnglish ? draw_one(rng, kPeopleEn) : draw_one(rng, kPeopleZh);
+  const Person& person = draw_person(rng, language);
   teller.name = person.name;
+  do teller.friends_name = draw_person(rng, language).name;
+  while (teller.friends_name == teller.name);
   teller.pronoun = rng.below(2) == 0 ? person.pronoun : person.name;
   if (language == Language::kEnglish) {
     teller.thing = draw_one(rng, kThingsEn);
@@ -185,7 +192,7 @@ void add_step(Rng& rng, Story& story, const Teller& teller, const DrawnStep& ste
   const Wording& wording = kWordings[static_cast<int>(step.kind)];
   const std::string things = teller.measure + (rng.below(2) == 0 ? teller.thing : "");
   const std::string_view form = draw_form(rng, teller.language, wording.english, wording.chinese);
-  story.text += told(rng, teller, fmt::format(fmt::runtime(form), step.count, step.each, things));
+  story.text += told(rng, teller, fmt::format(fmt::runtime(form), step.count, step.each, things, teller.friends_name));
   // Boxes commute: 3 of 12 are 12 of 3.
   story.key += fmt::format(" {}{}", "+-b*/"[static_cast<int>(step.kind)],
                            step.each > 0 ? sorted_product(step.count, step.each) : std::to_string(step.count));
