@@ -2,14 +2,14 @@
 //
 // One token: row after row, as memory likes to be read, weights are decoded in registers; bound by reading them.
 // More tokens: eight rows by a chunk of columns are decoded once into L1, and tiles of rows by tokens pass over them;
-// bound by fused multiply-adds, two a cycle.
+// bound by fused multiply-adds, two a cycle. Many tokens by short rows: short_float_rows.h.
 #pragma once
 
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/kernels.h"
-#include "kernels/simd_floats.h"
+#include "kernels/float_rows.h"
+#include "kernels/short_float_rows.h"
 
 R1_BEFORE_SIMD();
 namespace r1::R1_SET {
@@ -18,43 +18,6 @@ inline constexpr int kFloatRows = 8;  // a group of rows: what add_across adds a
 // Rows and tokens of a tile: as many sums as registers hold beside the operands.
 inline constexpr int kTileRows = 4, kTileColumns = HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON ? 6 : 3;
 inline constexpr int kFloatChunkTokens = 48;  // tokens whose activations stay in L2 while a group of rows passes
-
-// 16 weights; F8E4M3 times their scale, of which it wants 256 times.
-template <typename Format>
-HWY_INLINE F32x16 decode_scaled(const std::byte* from, float scale_times_256) {
-  if constexpr (Format::kDtype == Dtype::kF8E4M3) {
-    return decode_f8(from, scale_times_256);
-  } else {
-    return decode<Format>(from);
-  }
-}
-
-// A row of weights as stored.
-template <typename Format>
-struct FloatRow {
-  const std::byte* bytes;
-  const float* scales = nullptr;  // F8E4M3: one for 128 columns
-
-  FloatRow(const MatmulArgs& args, int row) : bytes(args.w + row * args.w_row_bytes) {
-    if constexpr (Format::kDtype == Dtype::kF8E4M3) {
-      const std::int64_t n_scales = (args.n_cols + kF8ScaleBlock - 1) / kF8ScaleBlock;
-      scales = args.block_scales + (args.first_row + row) / kF8ScaleBlock * n_scales;
-    }
-  }
-  HWY_INLINE const std::byte* at(int column) const {
-    return bytes + column * static_cast<std::int64_t>(sizeof(typename Format::Stored));
-  }
-  HWY_INLINE float scale_at(int column) const {
-    return Format::kDtype == Dtype::kF8E4M3 ? scales[column / kF8ScaleBlock] * 256.0f : 0.0f;
-  }
-  HWY_INLINE F32x16 decode_at(int column) const { return decode_scaled<Format>(at(column), scale_at(column)); }
-
-  // The last columns, fewer than 16, and zeros after them.
-  void copy_last(int column, int n_left, std::byte (&padded)[kFloatLanes * 4]) const {
-    std::memset(padded, 0, sizeof padded);
-    std::memcpy(padded, at(column), static_cast<std::size_t>(n_left) * sizeof(typename Format::Stored));
-  }
-};
 
 // ---- one token -----------------------------------------------------------------------------------------------------
 
@@ -266,6 +229,7 @@ void multiply_float_chunk(const MatmulArgs& args, int first_token) {
 template <typename Format>
 void multiply_floats(const MatmulArgs& args) {
   if (args.n_tokens == 1) return multiply_one_token_floats<Format>(args);
+  if (args.n_tokens >= kManyTokens && args.n_cols <= kFloatChunk) return multiply_short_rows<Format>(args);
   for (int token = 0; token < args.n_tokens; token += kFloatChunkTokens) multiply_float_chunk<Format>(args, token);
 }
 

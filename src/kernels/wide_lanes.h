@@ -14,12 +14,13 @@
 R1_BEFORE_SIMD();
 namespace r1::R1_SET {
 
-// Moved up by 128.
-HWY_INLINE U8x64 iq4_lanes(const U8x64& nibbles) {
+HWY_INLINE U8x64 codebook_values(const U8x64& nibbles) {
   const auto codebook = hn::LoadDup128(U8x64::Tag(), reinterpret_cast<const std::uint8_t*>(kIq4Codebook));
-  const auto values = hn::TableLookupBytes(codebook, nibbles.part[0]);
-  return {{hn::Xor(values, hn::Set(U8x64::Tag(), std::uint8_t{128}))}};
+  return {{hn::TableLookupBytes(codebook, nibbles.part[0])}};
 }
+
+// Moved up by 128.
+HWY_INLINE U8x64 iq4_lanes(const U8x64& nibbles) { return bit_xor(codebook_values(nibbles), set<U8x64>(128)); }
 
 template <typename Format>
 struct WideLanes;

@@ -2,7 +2,7 @@
 //
 // Rows are put side by side as they are stored, four bytes of each in a register, before their bits are taken apart:
 // eight times fewer shuffles for formats of few bits than the other way round, and what follows is the same for all
-// rows. Bound by port 5 and its neighbour: 70 ns for 16 rows of 256 values of Q4_K on a 3 GHz Golden Cove core.
+// rows.
 #pragma once
 
 #include <array>
@@ -68,11 +68,6 @@ HWY_INLINE void store_lanes(U8x64 stored, Panel& panel, int four, int first) {
     stored = sub(stored, set<U8x64>(Lanes<Format>::kOffset));
   }
   store(stored, panel.lanes[four] + 4 * first);
-}
-
-HWY_INLINE U8x64 codebook_values(const U8x64& nibbles) {
-  const auto codebook = hn::LoadDup128(U8x64::Tag(), reinterpret_cast<const std::uint8_t*>(kIq4Codebook));
-  return {{hn::TableLookupBytes(codebook, nibbles.part[0])}};
 }
 
 // 16 where bits 4 i to 4 i + 3 of a row's word are 1, else 0: the fifth bits of four columns.
@@ -171,7 +166,8 @@ HWY_INLINE RowWords spread_pairs(RowWords v) {
 
 // ---- formats -------------------------------------------------------------------------------------------------------
 
-// The columns, scales and factors of a block (to panel row 8 * i where it is the i-th of blocks of 32).
+// unpack(rows, panel, first, i): columns, scales and factors of a block of rows first to first + 15; of formats of 32,
+// the i-th block of the panel.
 template <typename Format>
 struct WideBlock;
 
