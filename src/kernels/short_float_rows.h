@@ -5,7 +5,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cstring>
 
 #include "kernels/float_rows.h"
 
@@ -61,9 +60,15 @@ void decode_short_panel(const MatmulArgs& args, int first_row, ShortPanel& panel
   }
 }
 
-// y[t] = the panel's rows times token t. Lanes i and i + 8 at a time, which are added first: plain_floats.h's order.
+// Of token t the panel's results go to y + t * stride.
+struct ShortResults {
+  float* y;
+  std::int64_t stride;
+};
+
+// Lanes i and i + 8 at a time, which are added first: plain_floats.h's order.
 template <int kTokens>
-HWY_NOINLINE void multiply_short_tile(const ShortPanel& panel, const float* const* x, float (*y)[kShortRows]) {
+HWY_NOINLINE void multiply_short_tile(const ShortPanel& panel, const float* const* x, const ShortResults& to) {
   const F32x16::Tag tag;
   FloatPart eight[8][kTokens][2];
   for (int lane = 0; lane < 8; ++lane) {
@@ -97,22 +102,25 @@ HWY_NOINLINE void multiply_short_tile(const ShortPanel& panel, const float* cons
       R1_UNROLL
       for (int i = 0; i < 4; ++i) four[i] = hn::Add(eight[i][t][p], eight[i + 4][t][p]);
       const FloatPart sum = hn::Add(hn::Add(four[0], four[2]), hn::Add(four[1], four[3]));
-      hn::Store(hn::Add(hn::Zero(tag), sum), tag, y[t] + p * F32x16::kPartLanes);  // the first chunk is added to zero
+      // The first chunk is added to zero.
+      hn::StoreU(hn::Add(hn::Zero(tag), sum), tag, to.y + t * to.stride + p * F32x16::kPartLanes);
     }
   }
 }
 
 // Tiles of kTokens, then of fewer.
 template <int kTokens>
-HWY_INLINE void multiply_short_panel(const ShortPanel& panel, const float* const* x, float (*y)[kShortRows], int n) {
-  for (; n >= kTokens; n -= kTokens, x += kTokens, y += kTokens) multiply_short_tile<kTokens>(panel, x, y);
-  if constexpr (kTokens > 1) multiply_short_panel<kTokens - 1>(panel, x, y, n);
+HWY_INLINE void multiply_short_panel(const ShortPanel& panel, const float* const* x, ShortResults to, int n) {
+  for (; n >= kTokens; n -= kTokens, x += kTokens, to.y += kTokens * to.stride) {
+    multiply_short_tile<kTokens>(panel, x, to);
+  }
+  if constexpr (kTokens > 1) multiply_short_panel<kTokens - 1>(panel, x, to, n);
 }
 
 // Activations of some tokens: where they are, or where the last vector is incomplete, copies padded with zeros.
 struct ShortChunk {
   static constexpr int kMost = 192;
-  alignas(64) float y[kMost][kShortRows];
+  alignas(64) float y[kMost][kShortRows];  // of a last panel of fewer rows
   alignas(64) float padded[kShortChunkValues];
   const float* x[kMost];
   int n_tokens;
@@ -142,10 +150,12 @@ void multiply_short_rows(const MatmulArgs& args) {
     ShortChunk chunk(args, token, most, n_padded);
     for (int first = 0; first < args.n_rows; first += kShortRows) {
       decode_short_panel<Format>(args, first, panel);
-      multiply_short_panel<kShortTileTokens>(panel, chunk.x, chunk.y, chunk.n_tokens);
-      const int n = std::min(kShortRows, args.n_rows - first);
-      for (int t = 0; t < chunk.n_tokens; ++t) {
-        std::memcpy(args.y + (token + t) * args.y_stride + first, chunk.y[t], static_cast<std::size_t>(n) * 4);
+      float* y = args.y + token * args.y_stride + first;
+      const int n = args.n_rows - first;
+      const ShortResults to = n >= kShortRows ? ShortResults{y, args.y_stride} : ShortResults{chunk.y[0], kShortRows};
+      multiply_short_panel<kShortTileTokens>(panel, chunk.x, to, chunk.n_tokens);
+      for (int t = 0; t < chunk.n_tokens && n < kShortRows; ++t) {
+        std::copy(chunk.y[t], chunk.y[t] + n, y + t * args.y_stride);
       }
     }
   }
