@@ -72,7 +72,7 @@ std::int64_t rows_per_task(const Pass& pass, const Weight& w, std::int64_t n_tok
   const std::int64_t n_tasks = std::int64_t{8} * pass.pool.n_threads();
   const std::int64_t even = (w.n_rows() * n_matrices + n_tasks - 1) / n_tasks;
   const std::int64_t rows = std::min(std::max(worth_starting, even), w.n_rows());
-  return (rows + 15) / 16 * 16;  // whole tiles of any kernel
+  return (rows + 31) / 32 * 32;  // whole panels of any kernel
 }
 
 namespace {
