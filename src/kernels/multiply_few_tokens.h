@@ -13,10 +13,9 @@ namespace r1::R1_SET {
 // Above it, it is faster to unpack a panel once for all tokens (multiply_tiles.h): bench/kernels_bench.cpp, case few.
 // SSE4 is for machines of long ago, and takes the compiler longer than any other set: one token there.
 template <typename Format>
-inline constexpr int kFewTokens = HWY_TARGET == HWY_SSE4        ? 1
-                                  : R1_WIDE                     ? 2
-                                  : Format::kBlockValues == 256 ? 8
-                                                                : 4;
+inline constexpr int kFewTokens = HWY_TARGET == HWY_SSE4                  ? 1
+                                  : R1_WIDE || Format::kBlockValues == 32 ? 4
+                                                                          : 8;
 
 // Columns multiplied with all of eight rows before the next: more than models have, so that rows are read in one run.
 inline constexpr int kRunValues = 32768;

@@ -176,7 +176,7 @@ HWY_INLINE void multiply_tiles(const Panel& panel, const TokenRows& tokens, cons
 }
 
 // The panel's rows a group further on, asked for in L2 while this one is used: pieces of rows are too short for the
-// processor to see where reading goes.
+// processor to see where reading goes. Wide panels do it while they unpack.
 template <typename Format>
 HWY_INLINE void prefetch_next_rows(const MatmulArgs& args, int first, int column, int n_blocks) {
   using Block = typename Format::Block;
@@ -192,8 +192,8 @@ template <typename Format>
 HWY_INLINE void multiply_panel(const MatmulArgs& args, const TokenRows& tokens, int token, int first, int column,
                                Panel& panel) {
   const int n_blocks = std::min(256, args.n_cols - column) / Format::kBlockValues;
-  prefetch_next_rows<Format>(args, first, column, n_blocks);
-  unpack(BlockRows<Format>(args, first), column, n_blocks, panel);
+  if constexpr (!R1_WIDE) prefetch_next_rows<Format>(args, first, column, n_blocks);
+  unpack(BlockRows<Format>(args, first, kPanelRows * args.w_row_bytes), column, n_blocks, panel);
   multiply_tiles<Format>(panel, tokens, columns_at<Format>(column, args.n_cols), n_blocks,
                          TileResults(args, token, first, column));
 }

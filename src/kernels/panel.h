@@ -43,7 +43,9 @@ inline constexpr int kPanelMax = R1_HAVE_VNNI&& kIsSigned<Format> ? 255 : Lanes<
 template <typename Format>
 struct BlockRows {
   const typename Format::Block* row[kPanelRows];
-  BlockRows(const MatmulArgs& args, int first) {
+  std::int64_t ahead;  // bytes to what is wanted next, if it is to be asked for (wide_panel.h), else 0
+
+  BlockRows(const MatmulArgs& args, int first, std::int64_t bytes_ahead = 0) : ahead(bytes_ahead) {
     for (int r = 0; r < kPanelRows; ++r) {
       const int clamped = std::min(first + r, args.n_rows - 1);
       row[r] = reinterpret_cast<const typename Format::Block*>(args.w + clamped * args.w_row_bytes);

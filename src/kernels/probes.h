@@ -26,7 +26,7 @@ inline std::uint64_t read_probe(const std::byte* data, std::int64_t n_bytes) {
 }
 
 inline ProbeRun fma_probe(std::int64_t n_rounds) {
-  constexpr int kAccumulators = 10;  // two units, latency 4 or 5
+  constexpr int kAccumulators = 10 / PanelFloats::kParts;  // ten registers: two units, latency 4 or 5
   PanelFloats sums[kAccumulators];
   for (int i = 0; i < kAccumulators; ++i) sums[i] = set<PanelFloats>(static_cast<float>(i));
   const PanelFloats factor = set<PanelFloats>(0.999f), term = set<PanelFloats>(0.001f);
@@ -40,7 +40,7 @@ inline ProbeRun fma_probe(std::int64_t n_rounds) {
 }
 
 inline ProbeRun int8_probe(std::int64_t n_rounds) {
-  constexpr int kAccumulators = 10;
+  constexpr int kAccumulators = 10 / ByteSums::kParts;
   ByteSums sums[kAccumulators];
   for (auto& sum : sums) sum = zero<ByteSums>();
   PanelBytes w = set<PanelBytes>(3);
@@ -48,7 +48,9 @@ inline ProbeRun int8_probe(std::int64_t n_rounds) {
   for (std::int64_t round = 0; round < n_rounds; ++round) {
     for (auto& sum : sums) sum = add_bytes(sum, w, x);
 #if HWY_ARCH_X86
-    asm volatile("" : "+v"(w.part[0].raw), "+v"(x.part[0].raw));  // the product is not a constant of the loop
+    // The products are no constants of the loop.
+    for (auto& part : w.part) asm volatile("" : "+v"(part.raw));
+    for (auto& part : x.part) asm volatile("" : "+v"(part.raw));
 #endif
   }
   for (int i = 1; i < kAccumulators; ++i) sums[0] = add(sums[0], sums[i]);

@@ -24,9 +24,11 @@ struct SixteenRows {
   using Block = typename Format::Block;
   const Block* const* row;
   int block;
+  std::int64_t ahead;
 
   // words[i]: of every row, four bytes from byte `at` + 4 * i of its block on.
   HWY_INLINE void words(std::size_t at, RowWords (&words)[4]) const {
+    if (ahead != 0 && (static_cast<std::size_t>(block) * sizeof(Block) + at) % 64 < 16) ask_ahead(at);
     __m512i v[4];  // v[r]: 16 bytes of each of rows r, r + 4, r + 8, r + 12
     R1_UNROLL
     for (int r = 0; r < 4; ++r) {
@@ -44,8 +46,16 @@ struct SixteenRows {
   }
 
  private:
+  HWY_INLINE const std::byte* bytes(int r, std::size_t at) const {
+    return reinterpret_cast<const std::byte*>(row[r] + block) + at;
+  }
   HWY_INLINE __m128i sixteen_bytes(int r, std::size_t at) const {
-    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(reinterpret_cast<const std::byte*>(row[r] + block) + at));
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes(r, at)));
+  }
+  // A line of each row at a time, between loads: all of a panel's at once would wait for the few buffers there are.
+  HWY_INLINE void ask_ahead(std::size_t at) const {
+    R1_UNROLL
+    for (int r = 0; r < kWideRows; ++r) __builtin_prefetch(bytes(r, at) + ahead, 0, 2);
   }
 };
 
@@ -385,7 +395,7 @@ template <typename Format>
 void unpack(const BlockRows<Format>& rows, int column, int n_blocks, Panel& panel) {
   for (int first = 0; first < kPanelRows; first += kWideRows) {
     for (int i = 0; i < n_blocks; ++i) {
-      const SixteenRows<Format> sixteen = {rows.row + first, column / Format::kBlockValues + i};
+      const SixteenRows<Format> sixteen = {rows.row + first, column / Format::kBlockValues + i, rows.ahead};
       WideBlock<Format>::unpack(sixteen, panel, first, i);
     }
   }
