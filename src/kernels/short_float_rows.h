@@ -66,7 +66,16 @@ struct ShortResults {
   std::int64_t stride;
 };
 
-// Lanes i and i + 8 at a time, which are added first: plain_floats.h's order.
+// The last steps of plain_floats.h's order: i and i + 4, then + 2, then + 1.
+template <int kTokens>
+HWY_INLINE FloatPart add_eight(const FloatPart (&eight)[8][kTokens][2], int t, int p) {
+  FloatPart four[4];
+  R1_UNROLL
+  for (int i = 0; i < 4; ++i) four[i] = hn::Add(eight[i][t][p], eight[i + 4][t][p]);
+  return hn::Add(hn::Add(four[0], four[2]), hn::Add(four[1], four[3]));
+}
+
+// Lanes i and i + 8 at a time, which are added first.
 template <int kTokens>
 HWY_NOINLINE void multiply_short_tile(const ShortPanel& panel, const float* const* x, const ShortResults& to) {
   const F32x16::Tag tag;
@@ -98,12 +107,9 @@ HWY_NOINLINE void multiply_short_tile(const ShortPanel& panel, const float* cons
   for (int t = 0; t < kTokens; ++t) {
     R1_UNROLL
     for (int p = 0; p < 2; ++p) {
-      FloatPart four[4];
-      R1_UNROLL
-      for (int i = 0; i < 4; ++i) four[i] = hn::Add(eight[i][t][p], eight[i + 4][t][p]);
-      const FloatPart sum = hn::Add(hn::Add(four[0], four[2]), hn::Add(four[1], four[3]));
       // The first chunk is added to zero.
-      hn::StoreU(hn::Add(hn::Zero(tag), sum), tag, to.y + t * to.stride + p * F32x16::kPartLanes);
+      const FloatPart sum = hn::Add(hn::Zero(tag), add_eight(eight, t, p));
+      hn::StoreU(sum, tag, to.y + t * to.stride + p * F32x16::kPartLanes);
     }
   }
 }
