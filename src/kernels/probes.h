@@ -25,38 +25,55 @@ inline std::uint64_t read_probe(const std::byte* data, std::int64_t n_bytes) {
   return total;
 }
 
+// Every register another number, and all of them in the result: of two that are always the same the compiler computes
+// one, and of a vector what is used.
+template <typename V, int n>
+HWY_INLINE void number_parts(V (&vectors)[n]) {
+  for (int i = 0; i < n; ++i) {
+    for (int p = 0; p < V::kParts; ++p) {
+      vectors[i].part[p] = hn::Set(typename V::Tag(), static_cast<typename V::Lane>(V::kParts * i + p));
+    }
+  }
+}
+
+template <typename V, int n>
+HWY_INLINE double sum_of_all(const V (&vectors)[n]) {
+  V sum = vectors[0];
+  for (int i = 1; i < n; ++i) sum = add(sum, vectors[i]);
+  typename V::Lane lanes[V::kBytes / sizeof(typename V::Lane)];
+  store(sum, lanes);
+  double total = 0;
+  for (const auto lane : lanes) total += static_cast<double>(lane);
+  return total;
+}
+
 inline ProbeRun fma_probe(std::int64_t n_rounds) {
   constexpr int kAccumulators = 10 / PanelFloats::kParts;  // ten registers: two units, latency 4 or 5
   PanelFloats sums[kAccumulators];
-  for (int i = 0; i < kAccumulators; ++i) sums[i] = set<PanelFloats>(static_cast<float>(i));
+  number_parts(sums);
   const PanelFloats factor = set<PanelFloats>(0.999f), term = set<PanelFloats>(0.001f);
   for (std::int64_t round = 0; round < n_rounds; ++round) {
     for (auto& sum : sums) sum = multiply_add(sum, factor, term);
   }
-  for (int i = 1; i < kAccumulators; ++i) sums[0] = add(sums[0], sums[i]);
-  float lanes[kPanelRows];
-  store(sums[0], lanes);
-  return {2.0 * kAccumulators * kPanelRows * static_cast<double>(n_rounds), lanes[0]};
+  return {2.0 * kAccumulators * kPanelRows * static_cast<double>(n_rounds), sum_of_all(sums)};
 }
 
 inline ProbeRun int8_probe(std::int64_t n_rounds) {
-  constexpr int kAccumulators = 10 / ByteSums::kParts;
+  constexpr int kAccumulators = 12 / ByteSums::kParts;  // two units, latency 5, and some to spare
   ByteSums sums[kAccumulators];
-  for (auto& sum : sums) sum = zero<ByteSums>();
+  number_parts(sums);
   PanelBytes w = set<PanelBytes>(3);
-  PanelSigned x = set<PanelSigned>(-2);
+  const PanelSigned x = set<PanelSigned>(-2);
   for (std::int64_t round = 0; round < n_rounds; ++round) {
-    for (auto& sum : sums) sum = add_bytes(sum, w, x);
+    for (auto& sum : sums) {
+      sum = add_bytes(sum, w, x);
 #if HWY_ARCH_X86
-    // The products are no constants of the loop.
-    for (auto& part : w.part) asm volatile("" : "+v"(part.raw));
-    for (auto& part : x.part) asm volatile("" : "+v"(part.raw));
+      // No product is that of the sum before, or a constant of the loop.
+      for (auto& part : w.part) asm volatile("" : "+v"(part.raw));
 #endif
+    }
   }
-  for (int i = 1; i < kAccumulators; ++i) sums[0] = add(sums[0], sums[i]);
-  typename ByteSums::Lane lanes[ByteSums::kBytes / sizeof(ByteSums::Lane)];
-  store(sums[0], lanes);
-  return {2.0 * kAccumulators * PanelBytes::kBytes * static_cast<double>(n_rounds), static_cast<double>(lanes[0])};
+  return {2.0 * kAccumulators * PanelBytes::kBytes * static_cast<double>(n_rounds), sum_of_all(sums)};
 }
 
 }  // namespace r1::R1_SET
