@@ -254,7 +254,7 @@ class PostgresLedgerUnknown : public PostgresLedgerTest {
     admin_.must("SET synchronous_commit = local");  // its own commits don't wait
     admin_.must("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
     admin_.must("SELECT pg_reload_conf()");
-    wait_until("SELECT current_setting('synchronous_standby_names') = 'nobody'");
+    commit_until_one_waits();
   }
   void TearDown() override {
     admin_.must("ALTER SYSTEM RESET synchronous_standby_names");
@@ -266,6 +266,18 @@ class PostgresLedgerUnknown : public PostgresLedgerTest {
       ASSERT_LT(std::chrono::steady_clock::now(), give_up) << question << ": " << admin_.error;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
+  }
+  // Commits wait once the server's checkpointer has read the setting, whatever other connections see of it.
+  void commit_until_one_waits() {
+    std::atomic<bool> waits = false;
+    const auto commits = std::async(std::launch::async, [&] {
+      Sql sql(PostgresCluster::instance().url_of("postgres") + "&application_name=commits");
+      while (!waits) sql.must("SELECT pg_logical_emit_message(true, 'r1', 'to be stored')");
+    });
+    const std::string waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name = 'commits'";
+    wait_until("SELECT count(*) = 1 " + waiting);
+    waits = true;
+    admin_.must("SELECT pg_cancel_backend(pid) " + waiting);
   }
   std::future<Result<Admission>> reserve_until_it_waits() {
     auto admission = std::async(std::launch::async, [this] { return ledger_->reserve({key_, "r1", 1, 10, ""}); });
