@@ -36,6 +36,7 @@ ApiServer::ApiServer(const std::vector<ServedModel>& models, AccessOptions acces
       started_s_(std::time(nullptr)),
       ids_(random_seed(), static_cast<std::uint64_t>(getpid())) {
   std::vector<OfferedModel> offers;
+  offers.reserve(models.size());
   for (const ServedModel& model : models) {
     offers.push_back({.name = model.name,
                       .context_length = model.engine->context_length(),
