@@ -82,6 +82,17 @@ TEST(FormatsAgree, SplitAndJoinedKeysGiveTheSameLogitsEitherWayTheyAreComputed) 
   EXPECT_LT(largest_difference(expected, logits_of(split, "m.gguf", MlaKernel::kAbsorbed)), 1e-4f);
 }
 
+// The expanded kernel turns quantised keys that are stored transposed and rounds them once more; the absorbed one does
+// not.
+TEST(FormatsAgree, QuantisedSplitKeysGiveNearlyTheSameLogitsEitherWayTheyAreComputed) {
+  const auto exact = logits_of({.shape = "tiny-deepseek", .type = "f32"}, "m.gguf");
+  const SynthOptions split{.shape = "tiny-deepseek", .type = "q8_0", .mla = MlaTensors::kSplit};
+  const auto expanded = logits_of(split, "m.gguf", MlaKernel::kExpanded);
+  const auto absorbed = logits_of(split, "m.gguf", MlaKernel::kAbsorbed);
+  EXPECT_GT(correlation(expanded, absorbed), 0.9995);
+  EXPECT_GT(correlation(expanded, exact), correlation(absorbed, exact) - 0.0005);
+}
+
 struct RoundedType {
   const char *type, *file;
   double at_least;  // correlation of logits with those of f32; see the test

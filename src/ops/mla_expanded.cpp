@@ -8,6 +8,7 @@
 #include "ops/attend_rows.h"
 #include "ops/linear.h"
 #include "ops/mla_kernels.h"
+#include "ops/turned_weight.h"
 
 namespace r1 {
 namespace {
@@ -15,14 +16,20 @@ namespace {
 constexpr int kTaskRows = 512;       // rows that use keys and values once they are made
 constexpr int kMadePositions = 128;  // positions whose keys and values are made at a time
 
+// In what format a head's key weights are multiplied. Stored transposed, they are turned if that is worth it, else
+// summed over rows in f32.
+Dtype key_dtype(const HeadWeights& w) {
+  if (!w.k_is_transposed) return w.k.dtype;
+  return can_be_turned(w.k) ? Dtype::kQ8_0 : Dtype::kF32;
+}
+
 // Latents of a sequence in the formats that the up-projections multiply, made once for all heads.
 class SequenceLatents {
  public:
   SequenceLatents(Pass& pass, const MlaShape& s, const MlaUpProjection& up, const SequenceRows& sequence, int layer)
       : pass_(pass), s_(s), sequence_(sequence), layer_(layer) {
     const HeadWeights w = head_weights(s, up, 0);
-    need(kernels(w.v.dtype).activation);
-    if (!w.k_is_transposed) need(kernels(w.k.dtype).activation);
+    for (const Dtype dtype : {w.v.dtype, key_dtype(w)}) need(kernels(dtype).activation);
   }
 
   // Positions [first, first + n) of the sequence, n at most kMadePositions and within blocks that begin at `first`, in
@@ -79,11 +86,11 @@ struct MadeKeysAndValues {
   float* keys;             // [kMadePositions, nope]
   float* values;           // [kMadePositions, v_head_dim]
   float* keys_transposed;  // [nope + rope, kBlockPositions]
-  float* key_weights;      // [kv_lora_rank, nope], where they are stored transposed
+  float* key_weights;      // where they are stored transposed: [kv_lora_rank, nope] in f32, or turned
 
   static std::int64_t floats(const MlaShape& s) {
     return std::int64_t{kMadePositions} * (s.latent_width() + s.qk_nope_head_dim + s.v_head_dim) +
-           std::int64_t{kBlockPositions} * s.q_head_dim() + std::int64_t{s.kv_lora_rank} * s.qk_nope_head_dim;
+           std::int64_t{kBlockPositions} * s.q_head_dim() + turned_floats(s.kv_lora_rank, s.qk_nope_head_dim);
   }
 
   MadeKeysAndValues(const MlaShape& s, float* scratch)
@@ -133,6 +140,14 @@ struct MadeKeysAndValues {
   }
 };
 
+// With the key part in a form that MadeKeysAndValues takes; `key_weights` is room for it.
+HeadWeights usable(HeadWeights w, float* key_weights) {
+  if (!w.k_is_transposed) return w;
+  if (can_be_turned(w.k)) return {.k = turn(w.k, key_weights), .k_is_transposed = false, .v = w.v};
+  dequantize_rows(w.k, key_weights);
+  return w;
+}
+
 struct Task {
   int sequence, first_row, n_rows, head;  // rows of that sequence
 };
@@ -141,9 +156,8 @@ struct Task {
 void attend(const MlaInputs& in, const Task& task, const SequenceLatents& latents, float* scratch) {
   const MlaShape& s = in.s;
   const SequenceRows& sequence = latents.sequence();
-  const HeadWeights w = head_weights(s, in.up, task.head);
   const MadeKeysAndValues made(s, scratch);
-  if (w.k_is_transposed) dequantize_rows(w.k, made.key_weights);
+  const HeadWeights w = usable(head_weights(s, in.up, task.head), made.key_weights);
   int positions[kTaskRows];
   for (int r = 0; r < task.n_rows; ++r) positions[r] = sequence.first_position + task.first_row + r;
 
