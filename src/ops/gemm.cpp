@@ -78,19 +78,6 @@ void multiply(ThreadPool& pool, Arena& arena, const GemmOperand& a, const GemmOp
 
 }  // namespace
 
-PackedWeight pack_weight(ThreadPool& pool, Arena& arena, Tensor w) {
-  const GemmOperand lines = by_rows(w);
-  float* panels = arena.allocate_floats(gemm_packed_floats(lines.n_lines, lines.n_k));
-  pack(pool, lines, panels);
-  return {.panels = panels, .n_out = lines.n_lines, .n_in = lines.n_k};
-}
-
-void multiply_by_weight(ThreadPool& pool, Tensor x, const PackedWeight& w, Tensor y) {
-  R1_ASSERT(x.n_cols() == w.n_in, "x and w must agree on n_in");
-  R1_SHAPE(y, {x.n_rows(), w.n_out});
-  multiply(pool, {.a = by_rows(x), .packed_b = w.panels, .c = y.data, .c_row_step = w.n_out, .n_columns = w.n_out});
-}
-
 void multiply_by_weight(ThreadPool& pool, Arena& arena, Tensor x, Tensor w, Tensor y) {
   R1_ASSERT(x.n_cols() == w.n_cols(), "x and w must agree on n_in");
   R1_SHAPE(y, {x.n_rows(), w.n_rows()});
