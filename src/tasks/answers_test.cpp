@@ -206,6 +206,16 @@ TEST(TaskAnswers, HeapsAreWhatTheStorySays) {
   EXPECT_GT(n, kSamples / 4);
 }
 
+// "Times what there was at first" could mean two heaps later in a story.
+TEST(TaskAnswers, ChineseStoriesSpeakOfTheFirstHeapOnlyInTheirFirstStep) {
+  const std::regex number(R"(\d+)");
+  const int n = for_matching(kWordProblems, "原来|之前", [&](const auto& groups, const Problem& p) {
+    const std::string before = groups.prefix();
+    EXPECT_EQ(std::distance(std::sregex_iterator(before.begin(), before.end(), number), {}), 1) << p.prompt;
+  });
+  EXPECT_GT(n, 5);
+}
+
 // Every equality in every trace is true, "x" aside: a cold start must not teach wrong arithmetic.
 TEST(TaskTraces, EveryEquationIsTrue) {
   const std::regex equation(R"((^|[\s])([-(]?\d[-+*/()\d]*)=(-?\d+))");
@@ -225,6 +235,14 @@ TEST(TaskTraces, EveryEquationIsTrue) {
     }
   }
   EXPECT_GT(n_checked, 10'000);
+}
+
+// What a thought computes last is the answer: so no sequence goes on in two ways.
+TEST(TaskTraces, SequencesEndWithTheirAnswer) {
+  for (std::uint64_t i = 0; i < 30'000; ++i) {
+    const Problem problem = kSequences.sample(Split::kTrain, i);
+    ASSERT_NE(problem.trace.find("=" + problem.answer + "\n</think>"), std::string::npos) << problem.trace;
+  }
 }
 
 // "26?45 no": the verdict behind two things that stand side by side.
@@ -262,6 +280,32 @@ TEST(CountdownChance, IsThatOfASearchWorthTheName) {
     EXPECT_GT(task->random_attempt_chance(), 0.001) << task->name;
     EXPECT_LT(task->random_attempt_chance(), 0.2) << task->name;
   }
+}
+
+TEST(NumberGrader, WantsTheNumberWorkedOut) {
+  const Problem problem{.prompt = "60 / 2?", .key = "", .answer = "30", .trace = ""};
+  for (const char* answer : {"30", "30.0"}) EXPECT_TRUE(kExpressions.is_right(problem, answer)) << answer;
+  for (const char* answer : {"60/2", "30/1", "60", ""}) EXPECT_FALSE(kExpressions.is_right(problem, answer)) << answer;
+}
+
+TEST(DateGrader, TakesTheUsualWaysToWriteADate) {
+  const auto is_right = [](const char* right, const char* given) {
+    return kDates.is_right({.prompt = "", .key = "", .answer = right, .trace = ""}, given);
+  };
+  for (const char* given : {"星期日", "星期天", "周日", "礼拜天"}) EXPECT_TRUE(is_right("星期日", given)) << given;
+  EXPECT_TRUE(is_right("10月18日", "10月18号"));
+  EXPECT_TRUE(is_right("October 18", "october 18"));
+  EXPECT_FALSE(is_right("星期日", "星期一"));
+  EXPECT_FALSE(is_right("October 18", "October 17"));
+}
+
+TEST(ComparisonGrader, TakesWhatChineseAnswers) {
+  Problem problem{.prompt = "", .key = "", .answer = "不是", .trace = ""};
+  problem.language = Language::kChinese;
+  for (const char* answer : {"不是", "不对"}) EXPECT_TRUE(kComparisons.is_right(problem, answer)) << answer;
+  for (const char* answer : {"是", "对", "No"}) EXPECT_FALSE(kComparisons.is_right(problem, answer)) << answer;
+  problem.answer = "是";
+  EXPECT_TRUE(kComparisons.is_right(problem, "对"));
 }
 
 TEST(EquationGrader, TakesTheNumberWithOrWithoutX) {

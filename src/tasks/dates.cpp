@@ -1,4 +1,8 @@
 // dates.cpp: days of the week so many days later, and dates of an ordinary year so many days later.
+#include <cctype>
+#include <string>
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "tasks/registry.h"
@@ -80,7 +84,21 @@ Problem draw_date(Rng& rng) {
 
 Problem draw_calendar(Rng& rng) { return rng.below(2) == 0 ? draw_weekday(rng) : draw_date(rng); }
 
-bool is_same_date(const Problem& problem, std::string_view answer) { return answer == problem.answer; }
+// A date in the one way in which problems write it: "october 18" is "October 18", "周天" "星期日", "10月18号"
+// "10月18日".
+std::string usual_date(std::string_view text) {
+  std::string date(text);
+  for (const auto& [other, usual] : {std::pair{"礼拜", "星期"}, {"周", "星期"}, {"天", "日"}, {"号", "日"}}) {
+    if (const std::size_t at = date.find(other); at != date.npos)
+      date.replace(at, std::string_view(other).size(), usual);
+  }
+  for (char& c : date) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return date;
+}
+
+bool is_same_date(const Problem& problem, std::string_view answer) {
+  return usual_date(answer) == usual_date(problem.answer);
+}
 
 }  // namespace
 

@@ -136,8 +136,9 @@ Problem draw_yes_or_no(Rng& rng) {
   return problem;
 }
 
-// "yes" is "Yes"; nothing else is.
+// "yes" is "Yes", and what Chinese answers to "...，对吗？" is "是" or "不是".
 bool is_same_word(const Problem& problem, std::string_view answer) {
+  if (problem.language == Language::kChinese) answer = answer == "对" ? "是" : answer == "不对" ? "不是" : answer;
   return std::ranges::equal(problem.answer, answer, [](unsigned char right, unsigned char given) {
     return std::tolower(right) == std::tolower(given);
   });

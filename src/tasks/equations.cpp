@@ -1,6 +1,7 @@
 // equations.cpp: linear equations in one unknown, a x + b = c x + d, with a whole solution.
 #include <fmt/format.h>
 
+#include "tasks/rational.h"
 #include "tasks/registry.h"
 #include "tasks/writing.h"
 
@@ -54,9 +55,8 @@ Problem draw_equation(Rng& rng) {
 bool is_solution(const Problem& problem, std::string_view answer) {
   const std::size_t number = answer.starts_with('x') ? answer.find_first_not_of(" =", 1) : 0;
   if (number == answer.npos || number == 1) return false;
-  Problem right;
-  right.answer = problem.answer.substr(2);
-  return is_same_number(right, answer.substr(number));
+  const std::optional<Rational> given = parse_rational(answer.substr(number));
+  return given && *given == parse_rational(problem.answer.substr(2));
 }
 
 }  // namespace

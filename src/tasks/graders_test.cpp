@@ -88,7 +88,7 @@ TEST(RewardFormat, OneThinkingFirstThenAnAnswer) {
 
 TEST(RewardFormat, AnswersMayBeDressed) {
   for (const char* text : {"45", " 45.", "45。", "\\boxed{45}", "So \\boxed{ 45 }.", "Answer: 45", "The answer is 45.",
-                           "答案：45。", "答案是45"})
+                           "The answer is: 45", "答案：45。", "答案是45", "答案是：45"})
     EXPECT_EQ(final_answer(text), "45") << text;
   EXPECT_EQ(final_answer("44 or 45"), "44 or 45");
 }

@@ -76,8 +76,10 @@ Answered read_answered(std::string_view text) {
 
 std::string_view final_answer(std::string_view answer) {
   answer = unboxed(trimmed(answer));
-  for (const std::string_view prefix : {"Answer:", "The answer is", "答案：", "答案是", "答案:"}) {
-    if (drop_prefix(answer, prefix)) break;
+  for (const std::string_view prefix : {"Answer:", "The answer is", "答案是", "答案"}) {
+    if (!drop_prefix(answer, prefix)) continue;
+    drop_prefix(answer, ":") || drop_prefix(answer, "：");
+    break;
   }
   for (const std::string_view stop : {".", "。"}) {
     if (answer.ends_with(stop)) answer = trimmed(answer.substr(0, answer.size() - stop.size()));

@@ -1,5 +1,6 @@
 // sequences.cpp: the next number: constant differences, constant second differences, constant ratios, sums of the two
 // before.
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -67,55 +68,68 @@ std::string tried(Language language, std::string_view expression, int value, int
   return fmt::format("{}={}?{} {}\n", expression, value, term, verdict);
 }
 
-bool continues_sums(Language language, Shown t, std::string& lines) {
+// A rule's next term, if it fits what is shown.
+std::optional<int> continue_sums(Language language, Shown t, std::string& lines) {
   for (std::size_t i = 2; i < t.size(); ++i) {
     const int sum = t[i - 2] + t[i - 1];
     lines += tried(language, fmt::format("{}+{}", t[i - 2], t[i - 1]), sum, t[i]);
-    if (sum != t[i]) return false;
+    if (sum != t[i]) return std::nullopt;
   }
   const int before_last = t[t.size() - 2], last = t.back();
   lines += fmt::format("{}+{}={}\n", before_last, last, before_last + last);
-  return true;
+  return before_last + last;
 }
 
-bool continues_ratio(Language language, Shown t, std::string& lines) {
+std::optional<int> continue_ratio(Language language, Shown t, std::string& lines) {
   const int ratio = t[1] / t[0];
-  if (ratio < 2 || ratio * t[0] != t[1]) return false;
+  if (ratio < 2 || ratio * t[0] != t[1]) return std::nullopt;
   lines += fmt::format("{}/{}={}\n", t[1], t[0], ratio);
   for (std::size_t i = 2; i < t.size(); ++i) {
     lines += tried(language, fmt::format("{}*{}", t[i - 1], ratio), t[i - 1] * ratio, t[i]);
-    if (t[i - 1] * ratio != t[i]) return false;
+    if (t[i - 1] * ratio != t[i]) return std::nullopt;
   }
   lines += fmt::format("{}*{}={}\n", t.back(), ratio, t.back() * ratio);
-  return true;
+  return t.back() * ratio;
 }
 
-void continue_differences(Shown t, std::string& lines) {
+int continue_differences(Shown t, std::string& lines) {
   const std::size_t n = t.size();
   for (std::size_t i = 1; i < n; ++i) lines += fmt::format("{}-{}={}\n", t[i], t[i - 1], t[i] - t[i - 1]);
   const int last = t[n - 1] - t[n - 2], second = last - (t[n - 2] - t[n - 3]);
   lines += fmt::format("{}-{}={}\n{}+{}={}\n", last, last - second, second, last, second, last + second);
   lines += fmt::format("{}+{}={}\n", t[n - 1], last + second, t[n - 1] + last + second);
+  return t[n - 1] + last + second;
 }
 
-std::string search_lines(Language language, Shown terms) {
+struct Continuation {
   std::string lines;
-  if (continues_sums(language, terms, lines) || continues_ratio(language, terms, lines)) return lines;
-  continue_differences(terms, lines);
-  return lines;
+  int next;
+};
+Continuation continue_terms(Language language, Shown terms) {
+  std::string lines;
+  if (const auto next = continue_sums(language, terms, lines)) return {lines, *next};
+  if (const auto next = continue_ratio(language, terms, lines)) return {lines, *next};
+  const int next = continue_differences(terms, lines);
+  return {lines, next};
 }
 
 Problem draw_sequence(Rng& rng) {
-  const Terms terms = draw_terms(rng);
-  const Shown shown = Shown(terms).first(terms.size() - 1);
   Problem problem;
   problem.language = draw_language(rng);
+  Terms terms;
+  Continuation found;
+  Shown shown;
+  do {  // 10, 15, 25, 40 goes on to 65 by sums and to 60 by differences: no such
+    terms = draw_terms(rng);
+    shown = Shown(terms).first(terms.size() - 1);
+    found = continue_terms(problem.language, shown);
+  } while (found.next != terms.back());
   const std::string_view separator = in_language(problem.language, ", ", "、");
   problem.prompt = fmt::format(fmt::runtime(draw_form(rng, problem.language, kSequenceEn, kSequenceZh)),
                                fmt::format("{}", fmt::join(shown, rng.below(4) == 0 ? " " : separator)));
   problem.key = fmt::format("sequence {}", fmt::join(shown, " "));
   problem.answer = std::to_string(terms.back());
-  problem.trace = written_trace(search_lines(problem.language, shown), problem.answer);
+  problem.trace = written_trace(found.lines, problem.answer);
   return problem;
 }
 

@@ -188,10 +188,18 @@ std::string asked_for(Rng& rng, const Teller& teller, StoryStep last) {
   return fmt::format(fmt::runtime(form), teller.pronoun, teller.measure, teller.thing);
 }
 
+// Times what there was at first, which is times what there is now in a story's first step alone.
+bool means_the_first_heap(std::string_view form) {
+  return form.find("原来") != form.npos || form.find("之前") != form.npos;
+}
+
 void add_step(Rng& rng, Story& story, const Teller& teller, const DrawnStep& step) {
   const Wording& wording = kWordings[static_cast<int>(step.kind)];
   const std::string things = teller.measure + (rng.below(2) == 0 ? teller.thing : "");
-  const std::string_view form = draw_form(rng, teller.language, wording.english, wording.chinese);
+  std::string_view form = draw_form(rng, teller.language, wording.english, wording.chinese);
+  while (!story.lines.empty() && means_the_first_heap(form)) {
+    form = draw_form(rng, teller.language, wording.english, wording.chinese);
+  }
   story.text += told(rng, teller, fmt::format(fmt::runtime(form), step.count, step.each, things, teller.friends_name));
   // Boxes commute: 3 of 12 are 12 of 3.
   story.key += fmt::format(" {}{}", "+-b*/"[static_cast<int>(step.kind)],

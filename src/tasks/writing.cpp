@@ -102,6 +102,7 @@ std::string long_multiplication_lines(std::int64_t a, int b) {
 }
 
 bool is_same_number(const Problem& problem, std::string_view answer) {
+  if (answer.find('/') != answer.npos) return false;  // "60/2" is the question again
   const std::optional<Rational> given = parse_rational(answer), right = parse_rational(problem.answer);
   return given && right && *given == *right;
 }

@@ -47,7 +47,7 @@ std::string multiplication_lines(std::int64_t a, int digit);    // "7*6+1=43 | 3
 // Whole multiplication of a by b < 100, with its partial products and their sum.
 std::string long_multiplication_lines(std::int64_t a, int b);
 
-// The grader of tasks whose answer is a number.
+// The grader of tasks whose answer is a number: whole or decimal, worked out.
 bool is_same_number(const Problem& problem, std::string_view answer);
 
 }  // namespace r1
