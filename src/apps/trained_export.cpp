@@ -8,25 +8,10 @@
 #include "train/gguf_tokenizer.h"
 #include "train/learner.h"
 #include "train/shapes.h"
+#include "train/trained_file_type.h"
 
 namespace r1 {
 namespace {
-
-struct FileType {
-  std::string_view name;
-  Dtype dtype;
-  std::uint64_t number;  // llama.cpp's general.file_type
-};
-constexpr FileType kFileTypes[] = {
-    {"f32", Dtype::kF32, 0}, {"f16", Dtype::kF16, 1}, {"q8_0", Dtype::kQ8_0, 7}, {"bf16", Dtype::kBF16, 32}};
-
-Result<FileType> file_type(std::string_view name) {
-  for (const FileType& type : kFileTypes) {
-    if (type.name == name) return type;
-  }
-  return Error{ErrorCode::kInvalidInput,
-               fmt::format("no type '{}' for a trained model; there are f32, f16, bf16, q8_0", name)};
-}
 
 Dtype stored_as(const ParameterTensor& parameter, Dtype wanted) {
   const bool is_router = parameter.name.ends_with("ffn_gate_inp.weight");
@@ -37,7 +22,7 @@ Dtype stored_as(const ParameterTensor& parameter, Dtype wanted) {
 }  // namespace
 
 Status export_trained(const std::string& checkpoint_path, const std::string& gguf_path, std::string_view type) {
-  R1_TRY(const FileType wanted, file_type(type));
+  R1_TRY(const TrainedFileType wanted, trained_file_type(type));
   R1_TRY(const SavedModel saved, load_saved_model(checkpoint_path));
   R1_TRY(const ModelConfig config, trained_shape(saved.shape, static_cast<int>(saved.vocabulary.tokens.size())));
   const TrainedModel laid_out(config, 0);

@@ -9,9 +9,8 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "tasks/registry.h"
-#include "train/evaluate.h"
 #include "train/learner.h"
+#include "train/recipe_config.h"
 #include "train/tokenizer_corpus.h"
 
 namespace r1 {
@@ -28,6 +27,7 @@ Result<std::string> refer(std::string_view key, const std::string& folder) {
 }
 
 Status resolve(OrderedJson& config, const std::set<std::string>& earlier, const std::string& folder) {
+  if (!config.is_object()) return Error{ErrorCode::kInvalidInput, "config must be an object"};
   for (auto& [key, value] : config.items()) {
     if (!value.is_string()) continue;
     const auto text = value.get<std::string>();
@@ -42,68 +42,32 @@ Status resolve(OrderedJson& config, const std::set<std::string>& earlier, const 
   return {};
 }
 
-Result<EvalConfig> read_eval(const Json& c) {
-  EvalConfig eval;
-  R1_TRY(const std::string split, json_string(c, "split", "test"));
-  const auto named = split_named(split);
-  if (!named) return Error{ErrorCode::kInvalidInput, fmt::format("no split '{}'", split)};
-  eval.split = *named;
-  R1_TRY(const std::int64_t n_problems, json_int(c, "problems", eval.n_problems));
-  R1_TRY(const std::int64_t n_samples, json_int(c, "samples", eval.n_samples));
-  R1_TRY(const std::int64_t max_tokens, json_int(c, "max_tokens", eval.max_tokens));
-  R1_TRY(const double temperature, json_number(c, "temperature", eval.temperature));
-  constexpr std::int64_t kMost = 1'000'000;
-  if (std::min({n_problems, n_samples, max_tokens}) < 1 || std::max({n_problems, n_samples, max_tokens}) > kMost ||
-      !(temperature >= 0)) {
-    return Error{ErrorCode::kInvalidInput,
-                 "problems, samples and max_tokens must be 1 to 1000000, temperature at least 0"};
-  }
-  eval.n_problems = static_cast<int>(n_problems);
-  eval.n_samples = static_cast<int>(n_samples);
-  eval.max_tokens = static_cast<int>(max_tokens);
-  eval.temperature = static_cast<float>(temperature);
-  return eval;
-}
-
-Result<std::vector<const Task*>> read_tasks(const Json& c) {
-  std::vector<const Task*> tasks;
-  for (const Json& name : c.value("tasks", Json::array())) {
-    if (!name.is_string()) return Error{ErrorCode::kInvalidInput, "tasks must be names"};
-    R1_TRY(const Task* task, find_task(name.get<std::string>()));
-    tasks.push_back(task);
-  }
-  return tasks;
-}
-
 Status check_stage(const RecipeStage& stage) {
-  R1_TRY(const Json config, parse_json(stage.config, stage.name));
-  if (stage.kind == "eval") {
-    R1_TRY_STATUS(read_eval(config));
-    R1_TRY_STATUS(read_tasks(config));
-    return {};
+  if (stage.kind == "tokenizer") {
+    R1_TRY_STATUS(read_vocabulary_stage(stage.config));
+  } else if (stage.kind == "eval") {
+    R1_TRY_STATUS(read_eval_stage(stage.config));
+  } else if (stage.kind == "import") {
+    R1_TRY_STATUS(read_import_stage(stage.config));
+  } else if (stage.kind == "export") {
+    R1_TRY_STATUS(read_export_stage(stage.config));
+  } else {
+    R1_TRY(const StageKind kind, stage_named(stage.kind));
+    R1_TRY_STATUS(read_stage_config(kind, stage.config, stage.name));
   }
-  if (stage.kind == "tokenizer" || stage.kind == "export" || stage.kind == "import") return {};
-  R1_TRY(const StageKind kind, stage_named(stage.kind));
-  R1_TRY_STATUS(read_stage_config(kind, stage.config, stage.name));
   return {};
 }
 
-Status make_tokenizer(const Json& config, const std::string& folder) {
-  R1_TRY(const std::int64_t vocab, json_int(config, "vocab", 1024));
-  R1_TRY(const std::int64_t problems, json_int(config, "problems", 2000));
-  if (vocab < 1 || vocab > 65536 || problems < 1 || problems > 1'000'000) {
-    return Error{ErrorCode::kInvalidInput, "vocab must be 1 to 65536, problems 1 to 1000000"};
-  }
-  R1_TRY(const Vocabulary vocabulary,
-         train_task_vocabulary(static_cast<int>(vocab), static_cast<std::uint64_t>(problems)));
+Status make_vocabulary(const std::string& config, const std::string& folder) {
+  R1_TRY(const VocabularyStage stage, read_vocabulary_stage(config));
+  R1_TRY(const Vocabulary vocabulary, train_task_vocabulary(stage.vocab, static_cast<std::uint64_t>(stage.problems)));
   return write_file_atomically(vocabulary_path(folder), vocabulary_json(vocabulary) + "\n");
 }
 
-Status make_scores(const Json& config, const std::string& folder, int n_workers) {
-  R1_TRY(const std::string from, json_string(config, "from", ""));
-  R1_TRY(const EvalConfig eval, read_eval(config));
-  R1_TRY(std::vector<const Task*> tasks, read_tasks(config));
-  R1_TRY(const std::vector<TaskScore> scores, evaluate_checkpoint(from, n_workers, eval, std::move(tasks)));
+Status make_scores(const std::string& config, const std::string& folder, int n_workers) {
+  R1_TRY(EvalStage stage, read_eval_stage(config));
+  R1_TRY(const std::vector<TaskScore> scores,
+         evaluate_checkpoint(stage.from, n_workers, stage.eval, std::move(stage.tasks)));
   return write_file_atomically(folder + "/scores.json", scores_json(scores));
 }
 
@@ -116,26 +80,21 @@ std::string product_of(const RecipeStage& stage, const std::string& folder) {
   return "";
 }
 
-Result<bool> run_one(const RecipeRun& run, const RecipeStage& stage, const std::string& folder) {
-  R1_TRY(const Json config, parse_json(stage.config, stage.name));
-  if (stage.kind == "tokenizer") {
-    R1_TRY_STATUS(make_tokenizer(config, folder));
-    return true;
-  }
-  if (stage.kind == "eval") {
-    R1_TRY_STATUS(make_scores(config, folder, run.n_workers));
-    return true;
-  }
+// What is no training: done in one piece.
+Status make_product(const RecipeRun& run, const RecipeStage& stage, const std::string& folder) {
+  if (stage.kind == "tokenizer") return make_vocabulary(stage.config, folder);
+  if (stage.kind == "eval") return make_scores(stage.config, folder, run.n_workers);
   if (stage.kind == "import") {
-    R1_TRY(const std::string model, json_string(config, "model", ""));
-    R1_TRY(const std::string shape, json_string(config, "shape", ""));
-    R1_TRY_STATUS(run.read_model(model, product_of(stage, folder), shape));
-    return true;
+    R1_TRY(const ImportStage import, read_import_stage(stage.config));
+    return run.read_model(import.model, product_of(stage, folder), import.shape);
   }
-  if (stage.kind == "export") {
-    R1_TRY(const std::string from, json_string(config, "from", ""));
-    R1_TRY(const std::string type, json_string(config, "type", "q8_0"));
-    R1_TRY_STATUS(run.write_model(from, product_of(stage, folder), type));
+  R1_TRY(const ExportStage to_export, read_export_stage(stage.config));
+  return run.write_model(to_export.from, product_of(stage, folder), to_export.type);
+}
+
+Result<bool> run_one(const RecipeRun& run, const RecipeStage& stage, const std::string& folder) {
+  if (!product_of(stage, folder).empty()) {
+    R1_TRY_STATUS(make_product(run, stage, folder));
     return true;
   }
   R1_TRY(const StageKind kind, stage_named(stage.kind));
@@ -148,29 +107,48 @@ Result<bool> run_one(const RecipeRun& run, const RecipeStage& stage, const std::
                     .on_progress = run.on_progress});
 }
 
+Result<RecipeStage> read_stage(const OrderedJson& one, const std::set<std::string>& earlier,
+                               const std::string& folder) {
+  if (!one.is_object()) return Error{ErrorCode::kInvalidInput, fmt::format("a stage is an object, not {}", one.dump())};
+  const Json plain = one;
+  RecipeStage stage;
+  R1_TRY(stage.name, json_string(plain, "name", ""));
+  R1_TRY(stage.kind, json_string(plain, "stage", ""));
+  const bool is_plain =
+      !stage.name.empty() && stage.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
+  if (!is_plain || earlier.contains(stage.name)) {
+    return Error{ErrorCode::kInvalidInput,
+                 fmt::format("'{}' is no name for a stage, or is taken: a-z, 0-9 and -", stage.name)};
+  }
+  for (const auto& [key, value] : one.items()) {
+    if (key == "name" || key == "stage" || key == "config") continue;
+    return Error{ErrorCode::kInvalidInput, fmt::format("stage '{}': {} is no key of a stage", stage.name, key)};
+  }
+  OrderedJson config = one.contains("config") ? one["config"] : OrderedJson::object();
+  Status status = resolve(config, earlier, folder);
+  stage.config = config.dump();
+  if (status.ok()) status = check_stage(stage);
+  if (!status.ok()) return with_context(status.error(), fmt::format("stage '{}'", stage.name));
+  return stage;
+}
+
 }  // namespace
 
 Result<Recipe> read_recipe(std::string_view json, std::string_view what, const std::string& folder) {
   R1_TRY(const Json checked, parse_json(json, what, {.max_depth = 8, .max_bytes = 1 << 20}));
-  const OrderedJson parsed = OrderedJson::parse(json);
   Recipe recipe;
   R1_TRY(recipe.name, json_string(checked, "name", ""));
+  const OrderedJson parsed = OrderedJson::parse(json);
+  const auto stages = parsed.find("stages");
+  if (stages == parsed.end() || !stages->is_array()) {
+    return Error{ErrorCode::kInvalidInput, fmt::format("{}: a recipe has stages, an array", what)};
+  }
   std::set<std::string> earlier;
-  for (const OrderedJson& one : parsed.value("stages", OrderedJson::array())) {
-    RecipeStage stage{one.value("name", ""), one.value("stage", ""), ""};
-    OrderedJson config = one.value("config", OrderedJson::object());
-    const bool is_plain = !stage.name.empty() &&
-                          stage.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
-    if (!is_plain || earlier.contains(stage.name)) {
-      return Error{ErrorCode::kInvalidInput,
-                   fmt::format("{}: '{}' is no name for a stage, or is taken: a-z, 0-9 and -", what, stage.name)};
-    }
-    Status status = resolve(config, earlier, folder);
-    stage.config = config.dump();
-    if (status.ok()) status = check_stage(stage);
-    if (!status.ok()) return with_context(status.error(), fmt::format("{}: stage '{}'", what, stage.name));
-    earlier.insert(stage.name);
-    recipe.stages.push_back(std::move(stage));
+  for (const OrderedJson& one : *stages) {
+    auto stage = read_stage(one, earlier, folder);
+    if (!stage.ok()) return with_context(std::move(stage).error(), std::string(what));
+    earlier.insert(stage.value().name);
+    recipe.stages.push_back(std::move(stage).value());
   }
   if (recipe.stages.empty()) return Error{ErrorCode::kInvalidInput, fmt::format("{}: a recipe has stages", what)};
   return recipe;

@@ -3,10 +3,9 @@
 //
 //   {"name": "nano", "stages": [{"name": "pretrain", "stage": "pretrain", "config": {...}}, ...]}
 //
-// A stage is any of stage_config.h, or "tokenizer" {vocab, problems}, "eval" {from, split, problems, samples,
-// temperature, max_tokens, tasks}, "import" {model, shape}, "export" {from, type}. It works in a folder of its name,
-// inside the run's; what is complete there is not done again. "@NAME" stands for what stage NAME left: its checkpoint,
-// vocabulary or traces, after the key in which it stands.
+// A stage is any of stage_config.h, or "tokenizer", "eval", "import" or "export" of recipe_config.h. It works in a
+// folder of its name, inside the run's; what is complete there is not done again. "@NAME" stands for what stage NAME
+// left: its checkpoint, vocabulary or traces, after the key in which it stands.
 #pragma once
 
 #include <string>

@@ -1,75 +1,15 @@
 // stage_config.cpp: keys to fields by one list, in which each field has its bounds.
 #include "train/stage_config.h"
 
-#include <set>
-
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
-#include "base/json.h"
 #include "tasks/registry.h"
+#include "train/config_keys.h"
 
 namespace r1 {
 namespace {
 
-// Reads keys of one object; the first thing that is wrong is remembered. Keys that nobody asked for are wrong too.
-class Keys {
- public:
-  Keys(const Json& object, std::string prefix) : object_(object), prefix_(std::move(prefix)) {
-    if (!object.is_object()) fail(fmt::format("{}must be an object", prefix_));
-  }
-
-  template <typename T>
-  void number(std::string_view key, T& field, double low, double high) {
-    const Json* value = find(key);
-    if (value == nullptr) return;
-    const bool whole = std::is_integral_v<T>;
-    if (whole ? !value->is_number_integer() : !value->is_number()) {
-      return fail(
-          fmt::format("{}{} must be a {}, not {}", prefix_, key, whole ? "whole number" : "number", value->dump()));
-    }
-    const double given = value->get<double>();
-    if (!(given >= low && given <= high)) {
-      return fail(fmt::format("{}{} is {}, must be {} to {}", prefix_, key, given, low, high));
-    }
-    field = value->get<T>();
-  }
-  void text(std::string_view key, std::string& field) {
-    const Json* value = find(key);
-    if (value == nullptr) return;
-    if (!value->is_string()) return fail(fmt::format("{}{} must be text, not {}", prefix_, key, value->dump()));
-    field = value->get<std::string>();
-  }
-  void boolean(std::string_view key, bool& field) {
-    const Json* value = find(key);
-    if (value == nullptr) return;
-    if (!value->is_boolean())
-      return fail(fmt::format("{}{} must be true or false, not {}", prefix_, key, value->dump()));
-    field = value->get<bool>();
-  }
-  const Json* find(std::string_view key) {
-    known_.insert(std::string(key));
-    const auto found = object_.is_object() ? object_.find(key) : object_.end();
-    return found == object_.end() || !object_.is_object() ? nullptr : &*found;
-  }
-  void fail(std::string message) {
-    if (status_.ok()) status_ = Error{ErrorCode::kInvalidInput, std::move(message)};
-  }
-  Status finish() {
-    for (const auto& [key, value] : object_.items()) {
-      if (!known_.contains(key)) fail(fmt::format("{}{} is no key of this stage", prefix_, key));
-    }
-    return status_;
-  }
-
- private:
-  const Json& object_;
-  std::string prefix_;
-  std::set<std::string, std::less<>> known_;
-  Status status_;
-};
-
-void read_schedule(Keys& keys, StageConfig& c) {
+void read_schedule(ConfigKeys& keys, StageConfig& c) {
   keys.number("learning_rate", c.schedule.peak, 0, 1);
   c.schedule.last = c.schedule.peak / 10;
   keys.number("last_learning_rate", c.schedule.last, 0, 1);
@@ -85,7 +25,7 @@ void read_schedule(Keys& keys, StageConfig& c) {
     keys.fail(named.error().message);
 }
 
-void read_mix(Keys& keys, StageConfig& c) {
+void read_mix(ConfigKeys& keys, StageConfig& c) {
   const Json* tasks = keys.find("tasks");
   if (tasks == nullptr) {
     for (const Task* task : all_tasks()) c.mix.push_back({task, 1});
@@ -103,11 +43,10 @@ void read_mix(Keys& keys, StageConfig& c) {
 }
 
 Status read_grpo(const Json& json, GrpoConfig& g) {
-  Keys keys(json, "grpo.");
+  ConfigKeys keys(json, "grpo.");
   keys.number("prompts", g.n_prompts, 1, 1e5);
   keys.number("samples", g.n_samples, 2, 4096);
   keys.number("max_tokens", g.max_tokens, 1, 1e6);
-  keys.number("temperature", g.temperature, 1e-3, 10);
   keys.boolean("divide_by_deviation", g.divide_by_deviation);
   keys.boolean("mean_of_sequences", g.mean_of_sequences);
   keys.number("kl_weight", g.kl_weight, 0, 10);
@@ -121,7 +60,7 @@ Status read_grpo(const Json& json, GrpoConfig& g) {
   return keys.finish();
 }
 
-void read_weights(Keys& keys, StageConfig& c) {
+void read_weights(ConfigKeys& keys, StageConfig& c) {
   std::string format = "f32";
   keys.text("weights", format);
   if (format == "bf16")
@@ -132,7 +71,7 @@ void read_weights(Keys& keys, StageConfig& c) {
     keys.fail(fmt::format("no weights '{}'; there are f32, bf16, bf16-nearest", format));
 }
 
-void read_optimizer(Keys& keys, StageConfig& c) {
+void read_optimizer(ConfigKeys& keys, StageConfig& c) {
   std::string kind = "adamw";
   keys.text("optimizer", kind);
   if (kind != "adamw" && kind != "muon") keys.fail(fmt::format("no optimizer '{}'; there are adamw, muon", kind));
@@ -151,7 +90,7 @@ void read_optimizer(Keys& keys, StageConfig& c) {
 }
 
 Status read_lora(const Json& json, LoraConfig& l) {
-  Keys keys(json, "lora.");
+  ConfigKeys keys(json, "lora.");
   l.rank = 8;
   keys.number("rank", l.rank, 1, 4096);
   l.alpha = static_cast<float>(2 * l.rank);
@@ -177,7 +116,7 @@ Status check_lora(const StageConfig& c) {
 }
 
 Status read_reject(const Json& json, RejectConfig& r) {
-  Keys keys(json, "reject.");
+  ConfigKeys keys(json, "reject.");
   keys.number("prompts", r.n_prompts, 1, 1e5);
   keys.number("samples", r.n_samples, 1, 4096);
   keys.number("max_tokens", r.max_tokens, 1, 1e6);
@@ -238,7 +177,7 @@ Result<StageConfig> read_stage_config(StageKind kind, std::string_view json, std
     c.optimizer.adamw.weight_decay = 0;
     c.balance_speed = 0;
   }
-  Keys keys(object, "");
+  ConfigKeys keys(object, "");
   keys.text("shape", c.shape);
   keys.text("from", c.from);
   keys.text("tokenizer", c.tokenizer);

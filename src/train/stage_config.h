@@ -23,7 +23,6 @@ Result<StageKind> stage_named(std::string_view name);
 struct GrpoConfig {
   int n_prompts = 32, n_samples = 16;  // of a step: groups, and answers in each
   int max_tokens = 256;                // of an answer; one that is cut off is worth nothing
-  float temperature = 1.0f;
   bool divide_by_deviation = false;  // GRPO's advantage; Dr.GRPO (Liu et al. 2025) leaves the division out
   bool mean_of_sequences = false;    // GRPO's 1/|o| for each answer; DAPO (Yu et al. 2025) takes the mean of tokens
   float kl_weight = 0;               // beta of the k3 estimate against the reference policy; 0: no reference

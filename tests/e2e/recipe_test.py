@@ -133,7 +133,19 @@ class Recipe(unittest.TestCase):
             self.assertEqual(result.returncode, 1, result.stderr)
             for word in words:
                 self.assertIn(word, result.stderr)
+        vocabulary = {'name': 'v', 'stage': 'tokenizer'}
         for recipe, words in [({'stages': []}, 'has stages'),
+                              ([], 'has stages'),
+                              ({'stages': {'a': 1}}, 'has stages'),
+                              ({'stages': ['pretrain']}, 'a stage is an object'),
+                              ({'stages': [{'name': 3}]}, "'name' must be"),
+                              ({'stages': [{**vocabulary, 'from': '@v'}]}, 'from is no key'),
+                              ({'stages': [{**vocabulary, 'config': 5}]}, 'config must be an object'),
+                              ({'stages': [{**vocabulary, 'config': {'vocab': 10}}]}, 'vocab is 10'),
+                              ({'stages': [{**vocabulary, 'config': {'sed': 1}}]}, 'sed is no key'),
+                              ({'stages': [{'name': 'a', 'stage': 'eval'}]}, 'from is missing'),
+                              ({'stages': [{'name': 'a', 'stage': 'import', 'config': {'shape': 'nano-1m'}}]}, 'model is missing'),
+                              ({'stages': [{'name': 'a', 'stage': 'export', 'config': {'from': 'x', 'type': 'q5_k'}}]}, "no type 'q5_k'"),
                               ({'stages': [{'name': 'a', 'stage': 'bake'}]}, "no stage 'bake'"),
                               ({'stages': [{'name': 'a', 'stage': 'sft', 'config': {'from': '@b'}}]}, "does not come before"),
                               ({'stages': [{'name': '../a', 'stage': 'eval'}]}, 'no name for a stage')]:
