@@ -89,7 +89,7 @@ class GrpoSteps final : public StageSteps {
       groups[i].prompt = learner_.lessons().prompt(groups[i].drawn.problem);
       Rng seeds(stream ^ 0x73616d706c65, index);
       for (int sample = 0; sample < g.n_samples; ++sample) {
-        requests.push_back({groups[i].prompt, seeds.bits(), g.max_tokens, g.temperature});
+        requests.push_back({groups[i].prompt, seeds.bits(), g.max_tokens});
       }
     }
     const std::span<const int> ends = learner_.tokenizer().end_ids();
@@ -119,12 +119,12 @@ class GrpoSteps final : public StageSteps {
     for (std::size_t i = 0; i < advantages.size(); ++i) group.answers[i].advantage = advantages[i];
   }
 
-  // Answers of groups in which all did alike teach nothing and are left out.
-  static std::vector<const Answer*> informative_answers(const std::vector<Group>& groups,
-                                                        std::vector<Example>& examples) {
+  // Answers of groups in which all did alike teach nothing and are left out, unless a reference holds them.
+  std::vector<const Answer*> answers_to_learn_from(const std::vector<Group>& groups,
+                                                   std::vector<Example>& examples) const {
     std::vector<const Answer*> answers;
     for (const Group& group : groups) {
-      if (!group.is_informative()) continue;
+      if (!group.is_informative() && !uses_reference()) continue;
       for (const Answer& answer : group.answers) {
         Example& example = examples.emplace_back();
         example.tokens = group.prompt;
@@ -146,7 +146,7 @@ class GrpoSteps final : public StageSteps {
 
   StepStats update(const std::vector<Group>& groups, int step) {
     std::vector<Example> examples;
-    const std::vector<const Answer*> answers = informative_answers(groups, examples);
+    const std::vector<const Answer*> answers = answers_to_learn_from(groups, examples);
     StepStats all;
     if (answers.empty()) return all;
     std::vector<std::vector<float>> reference;

@@ -85,6 +85,14 @@ Result<std::unique_ptr<RestoredModel>> teacher_for(const StageConfig& config, co
   return std::make_unique<RestoredModel>(std::move(teacher).value());
 }
 
+// The base of adapters as a checkpoint knows it, and as it is; its path may be another.
+Status same_base(const Json& then, const Json& now) {
+  if (then.value("sha256", "") == now.value("sha256", "")) return {};
+  return Error{
+      ErrorCode::kInvalidInput,
+      fmt::format("the run's adapters are of '{}' as it was: its numbers have changed since", now.value("path", ""))};
+}
+
 }  // namespace
 
 Learner::Learner(const StageConfig& config, int n_workers, Parts parts)
@@ -152,6 +160,7 @@ Result<std::string> Learner::restore(const Checkpoint& checkpoint) {
     return Error{ErrorCode::kInvalidInput,
                  fmt::format("the checkpoint is of shape '{}', the stage of '{}'", shape, shape_name_)};
   }
+  if (model_.lora() != nullptr) R1_TRY_STATUS(same_base(state.value("base", Json::object()), Json::parse(base_)));
   R1_TRY_STATUS(copy_array(checkpoint, numbers_name(), numbers()));
   model_.merge_adapters(trainer_.pool());
   R1_TRY_STATUS(copy_array(checkpoint, "m", trainer_.optimizer().first_moments()));

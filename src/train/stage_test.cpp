@@ -68,6 +68,17 @@ class StageTest : public testing::Test {
     EXPECT_FALSE(without_time(a).empty());
   }
 
+  // Whether a step had a gradient. Answers of random weights earn something by ending without a word.
+  static bool has_learnt(const std::string& folder) {
+    std::ifstream in(folder + "/metrics.jsonl");
+    for (std::string line; std::getline(in, line);) {
+      const std::string key = "\"gradient_norm\":";
+      const std::size_t at = line.find(key);
+      if (at != line.npos && std::stod(line.substr(at + key.size())) > 0) return true;
+    }
+    return false;
+  }
+
   void expect_same_bits_after_a_stop(StageKind kind, const std::string& text) {
     ASSERT_TRUE(run(kind, text, folder("whole")).value());
     ASSERT_FALSE(run(kind, text, folder("parts"), 3).value());
@@ -125,8 +136,9 @@ TEST_F(StageTest, AdaptersResumeToTheSameBits) {
   std::filesystem::remove_all(folder("whole"));
   std::filesystem::remove_all(folder("parts"));
   expect_same_bits_after_a_stop(StageKind::kGrpo,
-                                with + R"(, "grpo": {"prompts": 3, "samples": 4, "max_tokens": 12, "kl_weight": 0.01,
-      "refresh_reference": 4, "minibatches": 2}})");
+                                with + R"(, "grpo": {"prompts": 3, "samples": 16, "max_tokens": 16, "kl_weight": 0.01,
+      "refresh_reference": 4, "minibatches": 2, "language_weight": 1}})");
+  EXPECT_TRUE(has_learnt(folder("whole")));
 }
 
 // Of a run with adapters comes one model, base and adapters in one; what follows it and export read no other.
@@ -136,6 +148,7 @@ TEST_F(StageTest, AdaptersAreAddedToTheirBaseAndToNoOther) {
   const std::string text = fmt::format(R"({{"from": "{}", "steps": 2, "tokens_per_step": 200, "lora": {{}}}})",
                                        checkpoint_path(folder("base")));
   ASSERT_TRUE(run(StageKind::kSft, text, folder("lora")).value());
+  ASSERT_FALSE(run(StageKind::kSft, text, folder("lora-parts"), 1).value());
   const auto base = load_saved_model(checkpoint_path(folder("base"))),
              saved = load_saved_model(checkpoint_path(folder("lora")));
   ASSERT_TRUE(saved.ok()) << saved.error().message;
@@ -150,6 +163,9 @@ TEST_F(StageTest, AdaptersAreAddedToTheirBaseAndToNoOther) {
   const auto other = load_saved_model(checkpoint_path(folder("lora")));
   ASSERT_FALSE(other.ok());
   EXPECT_NE(other.error().message.find("have changed"), std::string::npos) << other.error().message;
+  const auto resumed = run(StageKind::kSft, text, folder("lora-parts"));
+  ASSERT_FALSE(resumed.ok()) << "its adapters are of the base before";
+  EXPECT_NE(resumed.error().message.find("have changed"), std::string::npos) << resumed.error().message;
 }
 
 TEST_F(StageTest, LogitDistillationResumesToTheSameBits) {
@@ -187,7 +203,9 @@ TEST_F(StageTest, MultiTokenPredictionNeedsItsLayer) {
 TEST_F(StageTest, ReinforcementResumesToTheSameBits) {
   expect_same_bits_after_a_stop(StageKind::kGrpo,
                                 "{" + begin() + R"(, "steps": 7, "learning_rate": 1e-3, "log_every": 1,
-        "grpo": {"prompts": 3, "samples": 4, "max_tokens": 12, "kl_weight": 0.01, "refresh_reference": 4, "minibatches": 2}})");
+        "grpo": {"prompts": 3, "samples": 16, "max_tokens": 16, "kl_weight": 0.01, "refresh_reference": 4, "minibatches": 2,
+                 "language_weight": 1}})");
+  EXPECT_TRUE(has_learnt(folder("whole")));
 }
 
 TEST_F(StageTest, AKilledRunGoesOnFromItsCheckpoint) {
