@@ -197,7 +197,10 @@ AnswerFilter::AnswerFilter(const Tokenizer& tokenizer, ReasoningSplitter::Start 
       matcher_(masks_) {}
 
 TokenFilter::Verdict AnswerFilter::mask(std::span<float> scores) {
-  if (state_ == State::kThinking) return Verdict::kOpen;
+  if (state_ == State::kThinking) {
+    if (!matcher_.is_complete()) forbid_end(scores);
+    return Verdict::kOpen;
+  }
   const TokenMasks::Mask& mask = matcher_.mask();
   const bool may_think = state_ == State::kUndecided && think_id_ >= 0;
   if (!mask.any && !may_think) return matcher_.is_complete() ? Verdict::kEnded : Verdict::kStranded;
@@ -211,6 +214,11 @@ TokenFilter::Verdict AnswerFilter::mask(std::span<float> scores) {
   }
   if (may_think) scores[static_cast<std::size_t>(think_id_)] = kept;
   return Verdict::kOpen;
+}
+
+// An answer that must have a form has none yet while its thought goes on.
+void AnswerFilter::forbid_end(std::span<float> scores) const {
+  for (const int id : masks_->trie().end_ids()) scores[static_cast<std::size_t>(id)] = -INFINITY;
 }
 
 // What was forced on an answer may not fit its grammar; then the matcher stays where it was.

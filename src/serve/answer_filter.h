@@ -1,5 +1,5 @@
 // answer_filter.h: what a request demands of its answer's form (response_format, tools, tool_choice), as a grammar, and
-// the filter that holds the engine's sampling to it once the thought is over.
+// the filter that holds the engine's sampling to it once the thought is over, and keeps a thought from being all.
 #pragma once
 
 #include <list>
@@ -46,6 +46,8 @@ class AnswerFilter final : public TokenFilter {
 
  private:
   enum class State { kUndecided, kThinking, kAnswering };
+
+  void forbid_end(std::span<float> scores) const;
 
   State state_;
   AnswerStream stream_;  // until the answer begins

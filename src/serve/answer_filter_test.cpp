@@ -95,8 +95,7 @@ class AnswerFilterTest : public testing::TestWithParam<bool> {
       EXPECT_TRUE(stream.in_thinking() || id < tokenizer_->vocab_size()) << "padding is no token";
       filter.accept(id);
       take(stream.feed(id), false);
-      if (!tokenizer_->ends_answer(id)) continue;
-      if (stream.in_thinking()) continue;
+      if (!tokenizer_->ends_answer(id)) continue;  // where an engine stops, in a thought too
       take(stream.finish(), true);
       return answer;
     }
@@ -144,6 +143,24 @@ TEST_P(AnswerFilterTest, JsonComesBehindTheThought) {
         }
       }
     }
+  }
+}
+
+TEST_P(AnswerFilterTest, AThoughtMayBeAllOnlyOfAnAnswerThatMayBeEmpty) {
+  const auto masked = [&](const std::string& asked, Start start, const char* opening) {
+    const CompletionRequest request = read(asked);
+    AnswerFilter filter(*tokenizer_, start, masks(request, start));
+    if (*opening != '\0') filter.accept(*tokenizer_->find(opening));
+    std::vector<float> scores(static_cast<std::size_t>(tokenizer_->vocab_size()), 1.0f);
+    EXPECT_EQ(filter.mask(scores), TokenFilter::Verdict::kOpen);
+    return scores;
+  };
+  for (const auto& [start, opening] : {std::pair{Start::kThinking, ""}, std::pair{Start::kUndecided, "<think>"}}) {
+    std::vector<float> expected(static_cast<std::size_t>(tokenizer_->vocab_size()), 1.0f);
+    EXPECT_EQ(masked(std::string(kTools), start, opening), expected) << "text may be empty";
+    expected[static_cast<std::size_t>(tokenizer_->eos_id())] = -INFINITY;
+    EXPECT_EQ(masked(R"("response_format": {"type": "json_object"})", start, opening), expected);
+    EXPECT_EQ(masked(std::string(kTools) + R"(, "tool_choice": "required")", start, opening), expected);
   }
 }
 
