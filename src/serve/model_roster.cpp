@@ -122,7 +122,10 @@ std::shared_ptr<ModelRoster::Waiting> ModelRoster::wait_for(std::size_t index, c
     waiting->word = Error{ErrorCode::kOutOfResource,
                           fmt::format("{} requests wait for the model '{}' already", kWaitingMax, entry.offer.name)};
   } else {
-    if (entry.waiting.empty() && entry.state == ModelState::kUnloaded) wanted_.push_back(index);
+    if (entry.waiting.empty() && entry.state == ModelState::kUnloaded) {
+      std::erase(wanted_, index);  // whoever asked before has left, and with it the place in the row
+      wanted_.push_back(index);
+    }
     entry.waiting.push_back(waiting);
     advance();
   }

@@ -95,7 +95,7 @@ class ModelRoster {
 
   const RosterOptions options_;
   std::vector<Entry> entries_;
-  std::deque<std::size_t> wanted_;  // unloaded models that somebody waits for, in the order they were asked for
+  std::deque<std::size_t> wanted_;  // unloaded models that are waited for, none twice, in the order they were asked for
   std::shared_ptr<Loader> loader_;  // shared with its thread
   std::thread thread_;
 };

@@ -164,6 +164,19 @@ TEST_F(RosterTest, ARequestThatHasLeftTakesNoRoom) {
   EXPECT_EQ(n_loads, 1);
 }
 
+TEST_F(RosterTest, OneThatIsLeftAndAskedForAgainIsLoadedOnce) {
+  start({{"a", 6}, {"b", 6}, {"c", 2}, {"d", 1}}, {.bytes_max = 10});
+  std::optional<Result<ServedModel>> a = get("a");
+  const auto b = ask("b");
+  ask("c").reset();
+  const auto c = ask("c");
+  a.reset();
+  EXPECT_TRUE(word_of(*b).ok());
+  EXPECT_TRUE(word_of(*c).ok());
+  ASSERT_TRUE(get("d").ok()) << "behind all that was to be loaded";
+  EXPECT_EQ(n_loads, 4);
+}
+
 TEST_F(RosterTest, OneLargerThanTheMemoryOfAllIsRefusedAtOnce) {
   start({{"a", 6}, {"b", 11}}, {.bytes_max = 10});
   const auto b = ask("b");
