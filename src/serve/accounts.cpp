@@ -51,9 +51,7 @@ HttpReply ask(const HttpWaker& waker, Start start, typename LedgerWord<T>::Then 
 // Why is for the operator: it names files.
 HttpResponse ledger_failure(const Error& error) {
   log_error(fmt::format("the ledger: {}", error.message));
-  HttpResponse response = error_response(503, "the accounts can't be reached; nothing was charged", "", "overloaded");
-  response.headers.push_back({"Retry-After", "5"});
-  return response;
+  return retry_after(error_response(503, "the accounts can't be reached; nothing was charged", "", "overloaded"), 5);
 }
 
 // DeepSeek's words, with its code.
@@ -74,11 +72,6 @@ std::string masked(std::string_view secret) {
   std::string last(secret.substr(secret.size() - 4));
   for (char& c : last) c = c > ' ' && c < 127 ? c : '*';
   return "****" + last;
-}
-
-HttpResponse retry_after(HttpResponse response, int seconds) {
-  response.headers.push_back({"Retry-After", std::to_string(seconds)});
-  return response;
 }
 
 HttpResponse refusal_response(const Admission& admission) {

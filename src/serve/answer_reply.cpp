@@ -35,18 +35,12 @@ HttpResponse engine_failure(const Error& error) {
   switch (error.code) {
     case ErrorCode::kInvalidInput:
       return error_response(400, error.message, "", "invalid_prompt");
-    case ErrorCode::kOutOfResource: {
-      HttpResponse busy = error_response(503, "the server is busy: " + error.message, "", "overloaded");
-      busy.headers.push_back({"Retry-After", "1"});
-      return busy;
-    }
-    case ErrorCode::kIo: {
-      HttpResponse damaged = error_response(503, error.message, "model", "model_damaged");
-      damaged.headers.push_back({"Retry-After", "5"});
-      return damaged;
-    }
+    case ErrorCode::kOutOfResource:
+      return retry_after(error_response(503, "the server is busy: " + error.message, "", "overloaded"), 1);
+    case ErrorCode::kIo:
+      return retry_after(error_response(503, error.message, "model", "model_damaged"), 5);
     case ErrorCode::kCancelled:
-      return error_response(503, error.message, "", "cancelled");
+      return retry_after(error_response(503, error.message, "", "cancelled"), 5);
     default:
       return error_response(500, error.message, "", "engine_error");
   }

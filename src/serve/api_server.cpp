@@ -22,10 +22,8 @@ bool matches(std::string_view route, std::string_view path) {
 }
 
 HttpResponse loading() {
-  HttpResponse response =
-      error_response(503, "the server is still loading; GET /ready says when it is done", "", "loading");
-  response.headers.push_back({"Retry-After", "5"});
-  return response;
+  return retry_after(error_response(503, "the server is still loading; GET /ready says when it is done", "", "loading"),
+                     5);
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/bounded_queue.h"
-
+#include "serve/answer_reply.h"
 #include "serve/script_model.h"
 
 namespace r1 {
@@ -354,6 +354,15 @@ TEST_F(ApiTest, EngineFailuresAreErrorsNeverHangs) {
   EXPECT_EQ(stream.joined("content"), "far");
   EXPECT_EQ(stream.events.back()["error"]["message"], "the disk is on fire");
   EXPECT_FALSE(stream.done) << "[DONE] would say that the answer is complete";
+}
+
+TEST(EngineFailure, OfWhichTheEngineMayRecoverSaysWhenToComeBack) {
+  for (const ErrorCode code : {ErrorCode::kOutOfResource, ErrorCode::kIo, ErrorCode::kCancelled}) {
+    const HttpResponse response = engine_failure({code, "it is so"});
+    EXPECT_EQ(response.status, 503);
+    ASSERT_EQ(response.headers.size(), 1u);
+    EXPECT_EQ(response.headers[0].name, "Retry-After");
+  }
 }
 
 TEST_F(ApiTest, AFullQueueIs503WithRetryAfter) {

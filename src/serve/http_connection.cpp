@@ -144,11 +144,7 @@ awaitable<bool> HttpConnection::wait_for_request() {
 }
 
 HttpReply HttpConnection::handle(const HttpRequest& request) const {
-  if (all_.draining && !all_.handler.answers_while_stopping(request)) {
-    HttpResponse stopping = error_response(503, "the server is stopping");
-    stopping.headers.push_back({"Retry-After", "5"});
-    return stopping;
-  }
+  if (all_.draining && !all_.handler.answers_while_stopping(request)) return stopping_response();
   try {
     return all_.handler.handle(request, HttpWaker(target_));
   } catch (const std::exception& problem) {
@@ -179,7 +175,7 @@ awaitable<HttpReply> HttpConnection::decide(HttpReply reply, std::string_view ro
   while (std::holds_alternative<std::unique_ptr<HttpPending>>(reply) && !gone_) {
     HttpPending& pending = *std::get<std::unique_ptr<HttpPending>>(reply);
     std::optional<HttpReply> next = advance(pending, route);
-    if (!next && interrupted_) next = error_response(503, "the server is stopping");
+    if (!next && interrupted_) next = stopping_response();
     if (!next && !co_await wait_until(after_ms(all_.options.keep_alive_ms))) next = pending.show_life();
     if (next) {
       append_headers(*next, pending.headers);

@@ -40,7 +40,7 @@ std::string_view HttpRequest::header(std::string_view name) const {
   return {};
 }
 
-HttpResponse HttpDeferred::interrupt() { return error_response(503, "the server is stopping"); }
+HttpResponse HttpDeferred::interrupt() { return stopping_response(); }
 
 void append_headers(HttpReply& reply, const std::vector<HttpHeader>& headers) {
   const auto append_to = [&](std::vector<HttpHeader>& own) { own.insert(own.end(), headers.begin(), headers.end()); };
@@ -73,6 +73,13 @@ HttpResponse error_response(int status, std::string_view message, std::string_vi
   response.body = error_body(status, message, param, code);
   return response;
 }
+
+HttpResponse retry_after(HttpResponse response, int seconds) {
+  response.headers.push_back({"Retry-After", std::to_string(seconds)});
+  return response;
+}
+
+HttpResponse stopping_response() { return retry_after(error_response(503, "the server is stopping"), 5); }
 
 std::string with_request_id(std::string error_json, std::string_view id) {
   if (!error_json.starts_with(R"({"error":)") || id.empty()) return error_json;

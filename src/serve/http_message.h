@@ -108,6 +108,8 @@ class HttpHandler {
 HttpResponse error_response(int status, std::string_view message, std::string_view param = "",
                             std::string_view code = "");
 std::string error_body(int status, std::string_view message, std::string_view param = "", std::string_view code = "");
+HttpResponse retry_after(HttpResponse response, int seconds);
+HttpResponse stopping_response();  // to whoever comes too late, or stays too long, for a server that stops
 
 // The same with the id of its request beside the error, for whoever asks the operator about it.
 std::string with_request_id(std::string error_json, std::string_view id);

@@ -136,7 +136,8 @@ awaitable<bool> HttpConnection::receive(Incoming& incoming) {
 // Answers what could not be read to its end; nothing after it on this connection can be trusted.
 awaitable<bool> HttpConnection::refuse(int status, std::string_view message) {
   const Incoming unread(all_.bodies_bytes);
-  const HttpResponse response = error_response(status, message);
+  HttpResponse response = error_response(status, message);
+  if (status == 503) response = retry_after(std::move(response), 1);
   co_await send_response(response, unread);
   log_answer("unread", "");
   co_await linger();

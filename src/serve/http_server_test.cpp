@@ -348,7 +348,9 @@ TEST_F(HttpServerTest, RefusesBodiesBeyondTheSumThatMayBeInFlight) {
   RawClient first(port);
   first.send("POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n");
   EXPECT_EQ(status_of(first.read_until("\r\n\r\n")), "100");
-  EXPECT_EQ(status_of(ask("POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n")), "503");
+  const std::string refused = ask("POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n");
+  EXPECT_EQ(status_of(refused), "503");
+  EXPECT_NE(refused.find("\r\nRetry-After: 1\r\n"), std::string::npos) << refused;
   first.forget();
   first.send(std::string(1000, 'a'));
   EXPECT_EQ(status_of(first.read_until("aaa")), "200");
@@ -536,14 +538,19 @@ TEST_F(HttpServerTest, StoppingLetsAnswersFinish) {
 
 TEST_F(HttpServerTest, AnswersThatOutlastTheDrainAreInterrupted) {
   start({.drain_ms = 20});
-  RawClient client(port), deferred(port);
+  RawClient client(port), deferred(port), undecided(port);
   client.send("GET /silence HTTP/1.1\r\nHost: x\r\n\r\n");
   deferred.send("GET /never HTTP/1.1\r\nHost: x\r\n\r\n");
+  undecided.send("GET /undecided/response HTTP/1.1\r\nHost: x\r\n\r\n");
   client.read_until("data: first");
-  ASSERT_TRUE(eventually([&] { return handler.watch.alive == 2; }));
+  ASSERT_TRUE(eventually([&] { return handler.watch.alive == 2 && handler.promise.is_made(); }));
   server->stop();
   EXPECT_NE(client.read_all().find("data: interrupted\n\n\r\n0\r\n\r\n"), std::string::npos);
-  EXPECT_EQ(status_of(deferred.read_all()), "503");
+  for (RawClient* unanswered : {&deferred, &undecided}) {
+    const std::string& answer = unanswered->read_all();
+    EXPECT_EQ(status_of(answer), "503");
+    EXPECT_NE(answer.find("\r\nRetry-After: 5\r\n"), std::string::npos) << answer;
+  }
   thread.join();
   EXPECT_EQ(handler.watch.alive, 0);
 }
@@ -555,7 +562,9 @@ TEST_F(HttpServerTest, WhileItStopsItAnswersWhatMustBeAnswered) {
   ASSERT_TRUE(eventually([&] { return handler.promise.is_made(); }));
   server->stop();
   ASSERT_TRUE(eventually([&] { return server->stopping(); }));
-  EXPECT_EQ(status_of(get("/again")), "503");
+  const std::string refused = get("/again");
+  EXPECT_EQ(status_of(refused), "503");
+  EXPECT_NE(refused.find("\r\nRetry-After: 5\r\n"), std::string::npos) << refused;
   EXPECT_EQ(status_of(get("/still")), "200");
   handler.promise.keep(json_response(200, "{\"kept\":1}"));
   EXPECT_NE(waiting.read_all().find("kept"), std::string::npos);

@@ -79,10 +79,8 @@ class WaitingAnswer final : public HttpDeferred {
 HttpResponse model_refusal(const Error& error) {
   if (error.code == ErrorCode::kInvalidInput) return error_response(400, error.message, "model", "model_too_large");
   const bool is_full = error.code == ErrorCode::kOutOfResource;
-  HttpResponse response =
-      error_response(503, error.message, "model", is_full ? "no_room_for_model" : "model_not_loaded");
-  response.headers.push_back({"Retry-After", "5"});
-  return response;
+  return retry_after(error_response(503, error.message, "model", is_full ? "no_room_for_model" : "model_not_loaded"),
+                     5);
 }
 
 std::optional<HttpReply> ModelRequest::advance() {
