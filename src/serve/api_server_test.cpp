@@ -356,6 +356,23 @@ TEST_F(ApiTest, EngineFailuresAreErrorsNeverHangs) {
   EXPECT_FALSE(stream.done) << "[DONE] would say that the answer is complete";
 }
 
+TEST_F(ApiTest, ErrorsOfMessagesHaveTheirFormWheneverTheyCome) {
+  start(R"({"answers": [{"when": "stall", "steps": [{"stall": true}]},
+                        {"steps": [{"text": "So"}, {"fail": "the disk is on fire"}]}]})");
+  const std::string begin = R"({"max_tokens": 9, "messages": [{"role": "user", "content": ")";
+  const ApiReply failed = send("POST", "/v1/messages", begin + R"(hi"}]})");
+  EXPECT_EQ(failed.status, 500);
+  const json said = json::parse(with_request_id(failed.body, "req-66"));
+  EXPECT_EQ(said.value("type", ""), "error");
+  EXPECT_EQ(said["error"]["message"], "the disk is on fire");
+  EXPECT_EQ(said["request_id"], "req-66");
+  const HttpRequest stalling{"POST", "/v1/messages", "", "1.1", {{"Host", "localhost"}}, begin + R"(stall"}]})"};
+  HttpReply stalled = api->handle(stalling, HttpWaker(nullptr));
+  const HttpResponse stopped = std::get<std::unique_ptr<HttpDeferred>>(stalled)->interrupt();
+  EXPECT_EQ(stopped.status, 503);
+  EXPECT_EQ(json::parse(stopped.body).value("type", ""), "error");
+}
+
 TEST(EngineFailure, OfWhichTheEngineMayRecoverSaysWhenToComeBack) {
   for (const ErrorCode code : {ErrorCode::kOutOfResource, ErrorCode::kIo, ErrorCode::kCancelled}) {
     const HttpResponse response = engine_failure({code, "it is so"});

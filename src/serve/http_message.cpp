@@ -82,7 +82,9 @@ HttpResponse retry_after(HttpResponse response, int seconds) {
 HttpResponse stopping_response() { return retry_after(error_response(503, "the server is stopping"), 5); }
 
 std::string with_request_id(std::string error_json, std::string_view id) {
-  if (!error_json.starts_with(R"({"error":)") || id.empty()) return error_json;
+  // As OpenAI's and DeepSeek's clients read errors, or as Anthropic's do.
+  const bool is_error = error_json.starts_with(R"({"error":)") || error_json.starts_with(R"({"type":"error","error":)");
+  if (!is_error || id.empty()) return error_json;
   error_json.back() = ',';
   error_json += R"("request_id":)";
   append_json_string(error_json, id);

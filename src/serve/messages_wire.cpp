@@ -154,6 +154,30 @@ class MessagesWire final : public AnswerWire {
   int index_ = 0;  // of the open block, or the next
 };
 
+void rephrase(HttpResponse& response) {
+  if (response.status >= 400) response.body = messages_error(response.body);
+}
+
+class RephrasedWhole final : public HttpDeferred {
+ public:
+  explicit RephrasedWhole(std::unique_ptr<HttpDeferred> inner) : inner_(std::move(inner)) {
+    headers = std::move(inner_->headers);
+  }
+  std::optional<HttpResponse> advance() override {
+    std::optional<HttpResponse> response = inner_->advance();
+    if (response) rephrase(*response);
+    return response;
+  }
+  HttpResponse interrupt() override {
+    HttpResponse response = inner_->interrupt();
+    rephrase(response);
+    return response;
+  }
+
+ private:
+  std::unique_ptr<HttpDeferred> inner_;
+};
+
 class RephrasedPending final : public HttpPending {
  public:
   explicit RephrasedPending(std::unique_ptr<HttpPending> inner) : inner_(std::move(inner)) {
@@ -175,8 +199,9 @@ class RephrasedPending final : public HttpPending {
 HttpReply with_messages_errors(HttpReply reply) {
   if (auto* pending = std::get_if<std::unique_ptr<HttpPending>>(&reply))
     return std::make_unique<RephrasedPending>(std::move(*pending));
-  if (auto* response = std::get_if<HttpResponse>(&reply); response != nullptr && response->status >= 400)
-    response->body = messages_error(response->body);
+  if (auto* whole = std::get_if<std::unique_ptr<HttpDeferred>>(&reply))
+    return std::make_unique<RephrasedWhole>(std::move(*whole));
+  if (auto* response = std::get_if<HttpResponse>(&reply)) rephrase(*response);
   return reply;
 }
 

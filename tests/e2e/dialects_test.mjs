@@ -77,6 +77,7 @@ describe("POST /v1/messages, with Anthropic's client", { skip: skipMessages }, a
       assert.rejects(client.create(request("hi", more)), (error) => {
         assert.equal(error.status, status, String(error));
         assert.equal(error.error.type, "error");
+        assert.equal(error.error.request_id, error.headers.get("x-request-id"));
         assert.match(error.error.error.message, words);
         return true;
       });
@@ -86,6 +87,7 @@ describe("POST /v1/messages, with Anthropic's client", { skip: skipMessages }, a
     await refused({ messages: [{ role: "system", content: "x" }] }, 400, /messages\[0\]\.role/);
     await refused({ messages: [{ role: "user", content: [{ type: "image", source: {} }] }] }, 400, /messages\[0\]\.content\[0\]\.type/);
     await refused({ tools: [{ type: "web_search_20250305", name: "web_search" }] }, 400, /tools\[0\]\.type/);
+    await refused({ messages: [{ role: "user", content: "fail please" }] }, 500, /the expert store does not answer/);
     await assert.rejects(client.stream(request("fail please")).finalMessage(), /the expert store does not answer/);
   });
 
