@@ -283,6 +283,24 @@ TEST_F(AccountsTest, ARepeatGetsTheSameAnswerWhileItIsKept) {
   EXPECT_EQ(later.header("x-should-retry"), "false");
 }
 
+TEST_F(AccountsTest, AnAnswerThatCameToItsLimitIsKeptInEveryDialect) {
+  const NewKey key = make_key();
+  const std::pair<std::string, std::string> asked[] = {
+      {"/v1/chat/completions", R"({"max_tokens": 3, "messages": [{"role": "user", "content": "hi"}], "stream": )"},
+      {"/v1/messages", R"({"max_tokens": 3, "messages": [{"role": "user", "content": "hi"}], "stream": )"},
+      {"/v1/responses", R"({"max_output_tokens": 3, "input": "hi", "stream": )"}};
+  for (const auto& [path, body] : asked) {
+    for (const std::string stream : {"false", "true"}) {
+      HttpRequest request = post(key.secret, body + stream + "}", {{"Idempotency-Key", path + stream}});
+      request.path = path;
+      const Reply first = send(request), again = send(request);
+      EXPECT_EQ(again.status, 200) << path << " " << again.body;
+      EXPECT_EQ(again.body, first.body);
+    }
+  }
+  EXPECT_EQ(closed().size(), 6u);
+}
+
 TEST_F(AccountsTest, TheBalanceIsInDeepSeeksForm) {
   const NewKey key = make_key({}, 12'349'999'999);
   for (const char* path : {"/user/balance", "/v1/user/balance", "/beta/user/balance"}) {

@@ -9,13 +9,15 @@ namespace {
 
 constexpr std::size_t kPieceBytes = 16 << 10;
 
-// How each dialect ends a stream that is complete.
+// How each dialect ends a stream that is complete; "incomplete" is what Responses call one that came to its limit. (One
+// that the stopping server cut short ends the same, but in interrupt(), which keeps nothing.)
 bool is_complete(std::string_view stream) {
   if (stream.ends_with("data: [DONE]\n\n")) return true;
   const std::size_t last = stream.rfind("\n\nevent: ");
   if (last == std::string_view::npos) return false;
   const std::string_view event = stream.substr(last + 9);
-  return event.starts_with("message_stop\n") || event.starts_with("response.completed\n");
+  return event.starts_with("message_stop\n") || event.starts_with("response.completed\n") ||
+         event.starts_with("response.incomplete\n");
 }
 
 class RecordedWhole final : public HttpDeferred {
