@@ -46,11 +46,15 @@ HttpResponse engine_failure(const Error& error) {
   }
 }
 
+void AnswerEvents::begin(std::string& out) {
+  if (std::exchange(has_begun_, true)) return;
+  for (int i = 0; i < n_answers_; ++i) wire_->begin(out, i);
+}
+
 // An error event ends a stream without "[DONE]": that would say that the answer is complete.
 HttpStream::Progress AnswerEvents::advance(std::string& out) {
   const std::size_t n_bytes_before = out.size();
-  if (!std::exchange(has_begun_, true))
-    for (int i = 0; i < n_answers_; ++i) wire_->begin(out, i);
+  begin(out);
   while (out.size() - n_bytes_before < kEventBytesMax) {
     const std::optional<AnswerPiece> piece = generation_.next();
     if (generation_.failure()) {
@@ -69,7 +73,9 @@ HttpStream::Progress AnswerEvents::advance(std::string& out) {
 }
 
 // What was written so far counts, so the stream ends as a complete one does, with a reason of its own and the usage.
+// Even if nothing was: an answer whose model came when the drain ended.
 void AnswerEvents::interrupt(std::string& out) {
+  begin(out);
   const std::vector<AnswerPiece> pieces = generation_.give_up();
   for (const AnswerPiece& piece : pieces) {
     const bool carries_usage = &piece == &pieces.back() && !include_usage_;

@@ -23,6 +23,8 @@ class AnswerEvents final : public HttpStream {
   void interrupt(std::string& out) override;
 
  private:
+  void begin(std::string& out);
+
   Generation generation_;
   std::unique_ptr<AnswerWire> wire_;
   const int n_answers_;

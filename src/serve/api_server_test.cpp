@@ -373,6 +373,28 @@ TEST_F(ApiTest, ErrorsOfMessagesHaveTheirFormWheneverTheyCome) {
   EXPECT_EQ(json::parse(stopped.body).value("type", ""), "error");
 }
 
+// As where its model was waited for until the server stopped.
+TEST_F(ApiTest, AStreamThatIsCutBeforeItsFirstWordIsWholeAllTheSame) {
+  start(R"({"answers": [{"steps": [{"stall": true}]}]})");
+  struct Asked {
+    std::string path, body, begin, end;
+  };
+  const std::string messages = R"("messages": [{"role": "user", "content": "x"}]})", done = "data: [DONE]\n\n";
+  for (const Asked& asked :
+       {Asked{"/v1/chat/completions", R"({"stream": true, )" + messages, R"("role":"assistant")", done},
+        Asked{"/v1/completions", R"({"stream": true, "echo": true, "n": 2, "prompt": "ab"})", R"("text":"ab")", done},
+        Asked{"/v1/messages", R"({"stream": true, "max_tokens": 9, )" + messages, "event: message_start\n",
+              "data: {\"type\":\"message_stop\"}\n\n"},
+        Asked{"/v1/responses", R"({"stream": true, "input": "x"})", "event: response.created\n", "\n\n"}}) {
+    const HttpRequest request{"POST", asked.path, "", "1.1", {{"Host", "localhost"}}, asked.body};
+    HttpReply reply = api->handle(request, HttpWaker(nullptr));
+    std::string events;
+    std::get<std::unique_ptr<HttpStream>>(reply)->interrupt(events);
+    EXPECT_NE(events.substr(0, events.find("\n\n")).find(asked.begin), std::string::npos) << events;
+    EXPECT_TRUE(events.ends_with(asked.end)) << events;
+  }
+}
+
 TEST(EngineFailure, OfWhichTheEngineMayRecoverSaysWhenToComeBack) {
   for (const ErrorCode code : {ErrorCode::kOutOfResource, ErrorCode::kIo, ErrorCode::kCancelled}) {
     const HttpResponse response = engine_failure({code, "it is so"});
