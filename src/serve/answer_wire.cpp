@@ -368,8 +368,13 @@ std::unique_ptr<AnswerWire> text_wire(const AnswerHead& head, TextWireOptions op
 }
 
 void AnswerWire::end(std::string& out) { append_event(out, "[DONE]"); }
-void AnswerWire::fail(std::string& out, const HttpResponse& error) { append_event(out, error.body); }
+void AnswerWire::fail(std::string& out, const HttpResponse& error) { append_failure(out, error); }
 
 void append_event(std::string& out, std::string_view json) { out.append("data: ").append(json).append("\n\n"); }
+void append_event(std::string& out, std::string_view name, std::string_view json) {
+  out.append("event: ").append(name).append("\n");
+  append_event(out, json);
+}
+void append_failure(std::string& out, const HttpResponse& error) { append_event(out, error.body); }
 
 }  // namespace r1

@@ -65,7 +65,14 @@ std::unique_ptr<AnswerWire> responses_wire(const AnswerHead& head, const Ordered
 // The replies to a request of the Messages API, with errors as its clients read them.
 HttpReply with_messages_errors(HttpReply reply);
 
-// One server-sent event.
+// One server-sent event. The name is for dialects whose events have one.
 void append_event(std::string& out, std::string_view json);
+void append_event(std::string& out, std::string_view name, std::string_view json);
+
+// The last event of a stream that fails before an answer has begun, in the dialect's words.
+using FailureEvent = void (*)(std::string& out, const HttpResponse& error);
+void append_failure(std::string& out, const HttpResponse& error);
+void append_messages_failure(std::string& out, const HttpResponse& error);
+void append_responses_failure(std::string& out, const HttpResponse& error);
 
 }  // namespace r1

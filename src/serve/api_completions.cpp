@@ -41,6 +41,19 @@ std::span<const Parameter> parameters_of(Dialect dialect) {
   return dialect == Dialect::kText ? text_parameters() : chat_parameters();
 }
 
+FailureEvent failure_event_of(Dialect dialect) {
+  switch (dialect) {
+    case Dialect::kMessages:
+      return append_messages_failure;
+    case Dialect::kResponses:
+      return append_responses_failure;
+    case Dialect::kText:
+    case Dialect::kChat:
+      break;
+  }
+  return append_failure;
+}
+
 std::optional<ApiError> check_against_model(const CompletionRequest& request, const ServedModel& model) {
   const int vocab_size = model.tokenizer->vocab_size();
   for (const LogitBias& bias : request.sampling.logit_bias) {
@@ -174,7 +187,7 @@ HttpReply ApiServer::wait_for_model(const std::shared_ptr<const Kept>& kept, std
     return answer(kept->call(), *parse_json(kept->request.body, "the body"), model, kept->dialect);
   };
   ModelRequest wait(*roster_, roster_->wait_for(index, kept->waker), go_on);
-  return std::make_unique<ModelWait>(std::move(wait), is_stream);
+  return std::make_unique<ModelWait>(std::move(wait), is_stream ? failure_event_of(kept->dialect) : nullptr);
 }
 
 HttpReply ApiServer::answer(const Call& call, const Json& body, const ServedModel& model, Dialect dialect) {

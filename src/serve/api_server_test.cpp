@@ -503,6 +503,28 @@ TEST_F(ApiTest, RequestsThatWaitForAModelAreBoundedInBytes) {
   while (api->is_loading_model()) api->tick();
 }
 
+TEST_F(ApiTest, AStreamWhoseModelDoesNotComeSaysSoInItsDialect) {
+  api = std::make_unique<ApiServer>(std::vector<ServedModel>());
+  const auto load = []() -> Result<ServedModel> { return Error{ErrorCode::kIo, "no such file"}; };
+  api->publish({{.name = "gone", .context_length = 8, .bytes = 1, .load = load}});
+  const auto events = [&](const std::string& path, const std::string& body) {
+    const HttpRequest request{"POST", path, "", "1.1", {{"Host", "localhost"}}, body};
+    HttpReply reply = api->handle(request, HttpWaker(nullptr));
+    HttpReply shown = *std::get<std::unique_ptr<HttpPending>>(reply)->show_life();
+    HttpStream& stream = *std::get<std::unique_ptr<HttpStream>>(shown);
+    std::string text;
+    while (stream.advance(text) != HttpStream::Progress::kDone) std::this_thread::yield();
+    return text;
+  };
+  const std::string messages = R"("messages": [{"role": "user", "content": "x"}]})";
+  const std::string chat = events("/v1/chat/completions", R"({"stream": true, )" + messages),
+                    anthropic = events("/v1/messages", R"({"stream": true, "max_tokens": 9, )" + messages),
+                    responses = events("/v1/responses", R"({"stream": true, "input": "x"})");
+  EXPECT_TRUE(chat.starts_with(R"(data: {"error":{"message":)")) << chat;
+  EXPECT_TRUE(anthropic.starts_with("event: error\ndata: {\"type\":\"error\",\"error\":{\"message\":")) << anthropic;
+  EXPECT_TRUE(responses.starts_with("event: error\ndata: {\"type\":\"error\",\"sequence_number\":0,")) << responses;
+}
+
 TEST_F(ApiTest, ASuffixIsForModelsThatFillInTheMiddle) {
   start(R"({"answers": [{"steps": [{"text": " x"}]}]})");
   const auto post = [&](const std::string& body) { return send("POST", "/beta/completions", body); };

@@ -14,11 +14,6 @@
 namespace r1 {
 namespace {
 
-void append_named_event(std::string& out, std::string_view name, std::string_view json) {
-  out.append("event: ").append(name).append("\n");
-  append_event(out, json);
-}
-
 OrderedJson messages_usage(const UsageReport& usage) {
   return {{"input_tokens", usage.prompt_tokens - usage.cached_tokens},
           {"cache_creation_input_tokens", 0},
@@ -62,8 +57,7 @@ class MessagesWire final : public AnswerWire {
     usage.prompt_tokens = n_prompt_tokens_;
     OrderedJson message = message_json(OrderedJson::array(), usage);
     message.update({{"stop_reason", nullptr}, {"stop_sequence", nullptr}});
-    append_named_event(out, "message_start",
-                       OrderedJson{{"type", "message_start"}, {"message", std::move(message)}}.dump());
+    append_event(out, "message_start", OrderedJson{{"type", "message_start"}, {"message", std::move(message)}}.dump());
   }
 
   void piece(std::string& out, const AnswerPiece& piece, const std::optional<UsageReport>& usage) override {
@@ -88,14 +82,12 @@ class MessagesWire final : public AnswerWire {
     close(out);
     OrderedJson end = {{"type", "message_delta"}, {"delta", stop_json(piece)}};
     if (usage) end["usage"] = messages_usage(*usage);
-    append_named_event(out, "message_delta", end.dump());
+    append_event(out, "message_delta", end.dump());
   }
 
   void usage_only(std::string& /*out*/, const UsageReport& /*usage*/) override {}
-  void end(std::string& out) override { append_named_event(out, "message_stop", R"({"type":"message_stop"})"); }
-  void fail(std::string& out, const HttpResponse& error) override {
-    append_named_event(out, "error", messages_error(error.body));
-  }
+  void end(std::string& out) override { append_event(out, "message_stop", R"({"type":"message_stop"})"); }
+  void fail(std::string& out, const HttpResponse& error) override { append_messages_failure(out, error); }
 
   std::string whole(const std::vector<AnswerPiece>& answers, const UsageReport& usage) override {
     const AnswerPiece& answer = answers.front();
@@ -130,15 +122,14 @@ class MessagesWire final : public AnswerWire {
     if (open_ == block && block != Block::kCall) return;
     close(out);
     open_ = block;
-    append_named_event(
+    append_event(
         out, "content_block_start",
         fmt::format(R"({{"type":"content_block_start","index":{},"content_block":{}}})", index_, content_block));
   }
 
   void close(std::string& out) {
     if (std::exchange(open_, Block::kNone) == Block::kNone) return;
-    append_named_event(out, "content_block_stop",
-                       fmt::format(R"({{"type":"content_block_stop","index":{}}})", index_++));
+    append_event(out, "content_block_stop", fmt::format(R"({{"type":"content_block_stop","index":{}}})", index_++));
   }
 
   void append_delta(std::string& out, std::string_view type, std::string_view field, std::string_view text) const {
@@ -203,6 +194,10 @@ HttpReply with_messages_errors(HttpReply reply) {
     return std::make_unique<RephrasedWhole>(std::move(*whole));
   if (auto* response = std::get_if<HttpResponse>(&reply)) rephrase(*response);
   return reply;
+}
+
+void append_messages_failure(std::string& out, const HttpResponse& error) {
+  append_event(out, "error", messages_error(error.body));
 }
 
 std::unique_ptr<AnswerWire> messages_wire(const AnswerHead& head, int n_prompt_tokens) {

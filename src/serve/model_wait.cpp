@@ -3,8 +3,6 @@
 
 #include <utility>
 
-#include "serve/answer_wire.h"
-
 namespace r1 {
 namespace {
 
@@ -30,7 +28,7 @@ class Decision {
 // The status was sent long ago: a refusal is an event.
 class WaitingStream final : public HttpStream {
  public:
-  explicit WaitingStream(ModelRequest request) : decision_(std::move(request)) {}
+  WaitingStream(ModelRequest request, FailureEvent fail) : decision_(std::move(request)), fail_(fail) {}
 
   Progress advance(std::string& out) override {
     if (stream_) return stream_->advance(out);
@@ -40,17 +38,18 @@ class WaitingStream final : public HttpStream {
       stream_ = std::move(*stream);
       return Progress::kMore;
     }
-    if (const auto* refusal = std::get_if<HttpResponse>(&*reply)) append_event(out, refusal->body);
+    if (const auto* refusal = std::get_if<HttpResponse>(&*reply)) fail_(out, *refusal);
     return Progress::kDone;
   }
 
   void interrupt(std::string& out) override {
     if (stream_) return stream_->interrupt(out);
-    append_event(out, error_body(503, "the server is stopping"));
+    fail_(out, stopping_response());
   }
 
  private:
   Decision decision_;
+  const FailureEvent fail_;
   std::unique_ptr<HttpStream> stream_;
 };
 
@@ -91,7 +90,7 @@ std::optional<HttpReply> ModelRequest::advance() {
 }
 
 std::optional<HttpReply> ModelWait::show_life() {
-  if (is_stream_) return std::make_unique<WaitingStream>(std::move(request_));
+  if (fail_ != nullptr) return std::make_unique<WaitingStream>(std::move(request_), fail_);
   return std::make_unique<WaitingAnswer>(std::move(request_));
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "serve/answer_wire.h"
 #include "serve/http_message.h"
 #include "serve/model_roster.h"
 
@@ -28,13 +29,14 @@ class ModelRequest {
 
 class ModelWait final : public HttpPending {
  public:
-  ModelWait(ModelRequest request, bool is_stream) : request_(std::move(request)), is_stream_(is_stream) {}
+  // `fail`: how a stream says that its answer doesn't come; null: the answer is no stream.
+  ModelWait(ModelRequest request, FailureEvent fail) : request_(std::move(request)), fail_(fail) {}
   std::optional<HttpReply> advance() override { return request_.advance(); }
   std::optional<HttpReply> show_life() override;
 
  private:
   ModelRequest request_;
-  const bool is_stream_;
+  const FailureEvent fail_;
 };
 
 // How a roster's refusal is said to a client.

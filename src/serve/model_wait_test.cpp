@@ -49,9 +49,9 @@ class ModelWaitTest : public ::testing::Test {
     roster = std::make_unique<ModelRoster>(
         std::vector<OfferedModel>{{.name = "a", .context_length = 8, .bytes = 1, .load = load}}, RosterOptions{});
   }
-  std::unique_ptr<ModelWait> wait(ModelRequest::Then then, bool is_stream) {
+  std::unique_ptr<ModelWait> wait(ModelRequest::Then then, FailureEvent fail) {
     return std::make_unique<ModelWait>(ModelRequest(*roster, roster->wait_for(0, HttpWaker(nullptr)), std::move(then)),
-                                       is_stream);
+                                       fail);
   }
   static HttpReply words(const ServedModel& model) {
     EXPECT_EQ(model.name, "a");
@@ -80,7 +80,7 @@ class ModelWaitTest : public ::testing::Test {
 
 TEST_F(ModelWaitTest, BeforeTheClientWasSentAnythingItIsTheAnswer) {
   start(ServedModel{.name = "a"});
-  const auto pending = wait(words, /*is_stream=*/true);
+  const auto pending = wait(words, append_failure);
   EXPECT_FALSE(pending->advance());
   gate.push(0);
   EXPECT_TRUE(std::holds_alternative<std::unique_ptr<HttpStream>>(read(*pending)));
@@ -88,7 +88,7 @@ TEST_F(ModelWaitTest, BeforeTheClientWasSentAnythingItIsTheAnswer) {
 
 TEST_F(ModelWaitTest, AStreamThatHasBegunGoesOnAsTheAnswer) {
   start(ServedModel{.name = "a"});
-  HttpReply shown = *wait(words, /*is_stream=*/true)->show_life();
+  HttpReply shown = *wait(words, append_failure)->show_life();
   HttpStream& stream = *std::get<std::unique_ptr<HttpStream>>(shown);
   std::string out;
   EXPECT_EQ(stream.advance(out), HttpStream::Progress::kWaiting);
@@ -104,18 +104,35 @@ TEST_F(ModelWaitTest, AStreamThatHasBegunGoesOnAsTheAnswer) {
 TEST_F(ModelWaitTest, ARefusalIsThenAnEvent) {
   start(ServedModel{.name = "a"});
   const auto ask_first = [](const ServedModel& model) -> HttpReply { return std::make_unique<Asking>(refused(model)); };
-  HttpReply shown = *wait(ask_first, /*is_stream=*/true)->show_life();
+  HttpReply shown = *wait(ask_first, append_failure)->show_life();
   gate.push(0);
   const std::string event = read(*std::get<std::unique_ptr<HttpStream>>(shown));
   ASSERT_TRUE(event.starts_with("data: {") && event.ends_with("\n\n"));
   EXPECT_EQ(nlohmann::json::parse(event.substr(6))["error"]["message"], "no money");
 }
 
+TEST_F(ModelWaitTest, DialectsHaveTheirOwnWordsForIt) {
+  start(ServedModel{.name = "a"});
+  const auto refusal = [&](FailureEvent fail) {
+    HttpReply shown = *wait(refused, fail)->show_life();
+    gate.push(0);
+    return read(*std::get<std::unique_ptr<HttpStream>>(shown));
+  };
+  EXPECT_EQ(refusal(append_messages_failure),
+            "event: error\ndata: "
+            R"({"type":"error","error":{"message":"no money","type":"unknown_error","param":null,"code":null}})"
+            "\n\n");
+  EXPECT_EQ(refusal(append_responses_failure),
+            "event: error\ndata: "
+            R"({"type":"error","sequence_number":0,"code":null,"message":"no money","param":null})"
+            "\n\n");
+}
+
 TEST_F(ModelWaitTest, AWholeAnswerWaitsLikewise) {
   start(ServedModel{.name = "a"});
   const auto body = [](const ServedModel&) -> HttpReply { return std::make_unique<Body>(); };
-  HttpReply answered = *wait(body, /*is_stream=*/false)->show_life();
-  HttpReply denied = *wait(refused, /*is_stream=*/false)->show_life();
+  HttpReply answered = *wait(body, /*fail=*/nullptr)->show_life();
+  HttpReply denied = *wait(refused, /*fail=*/nullptr)->show_life();
   EXPECT_FALSE(std::get<std::unique_ptr<HttpDeferred>>(answered)->advance());
   gate.push(0);
   EXPECT_EQ(read(*std::get<std::unique_ptr<HttpDeferred>>(answered)).body, "{}");
@@ -124,7 +141,7 @@ TEST_F(ModelWaitTest, AWholeAnswerWaitsLikewise) {
 
 TEST_F(ModelWaitTest, RefusalsOfTheRosterHaveTheirCodes) {
   start(Error{ErrorCode::kIo, "/secret/place: gone"});
-  const auto pending = wait(words, /*is_stream=*/false);
+  const auto pending = wait(words, /*fail=*/nullptr);
   gate.push(0);
   const auto response = std::get<HttpResponse>(read(*pending));
   EXPECT_EQ(response.status, 503);

@@ -78,7 +78,8 @@ inline constexpr std::string_view kDialects = R"({
     "usage": {"type": ["object", "null"], "required": ["input_tokens", "output_tokens", "total_tokens"], "properties": {
       "input_tokens": {"type": "integer"}, "output_tokens": {"type": "integer"}, "total_tokens": {"type": "integer"}}}}},
 "ResponseEvent": {"type": "object", "required": ["type", "sequence_number"], "properties": {
-  "type": {"type": "string", "pattern": "^response\\."}, "sequence_number": {"type": "integer", "minimum": 0},
+  "type": {"type": "string", "pattern": "^response\\.|^error$"}, "sequence_number": {"type": "integer", "minimum": 0},
+  "code": {"type": ["string", "null"]}, "message": {"type": "string"}, "param": {"type": ["string", "null"]},
   "output_index": {"type": "integer", "minimum": 0}, "item": {"$ref": "#/components/schemas/ResponseItem"},
   "response": {"$ref": "#/components/schemas/Response"}}}
 })";

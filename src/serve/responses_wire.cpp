@@ -100,8 +100,7 @@ class ResponsesWire final : public AnswerWire {
   void append(std::string& out, std::string_view type, const OrderedJson& fields) {
     OrderedJson event = {{"type", type}, {"sequence_number", sequence_number_++}};
     event.update(fields);
-    out.append("event: ").append(type).append("\n");
-    append_event(out, text_of(event));
+    append_event(out, type, text_of(event));
   }
 
   // An item as it stands; `name` and `text_` are a call's function and arguments.
@@ -205,6 +204,14 @@ class ResponsesWire final : public AnswerWire {
 };
 
 }  // namespace
+
+// Nothing was created that could be said to have failed.
+void append_responses_failure(std::string& out, const HttpResponse& error) {
+  const OrderedJson body = OrderedJson::parse(error.body);
+  OrderedJson event = {{"type", "error"}, {"sequence_number", 0}};
+  for (const char* name : {"code", "message", "param"}) event[name] = body.at("error").at(name);
+  append_event(out, "error", text_of(event));
+}
 
 std::unique_ptr<AnswerWire> responses_wire(const AnswerHead& head, const OrderedJson& asked) {
   return std::make_unique<ResponsesWire>(head, asked);
