@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 
@@ -340,6 +341,19 @@ TEST_P(ModelEngineTest, ASlowConsumerDelaysOnlyItself) {
       collect(*running->submit({.prompt = {2}, .sampling = {.temperature = 0}, .max_tokens = 600}));
   EXPECT_EQ(quick.ids.size(), 600u);
   EXPECT_EQ(collect(std::move(slow)).ids.size(), 1000u);
+}
+
+// A slow consumer holds the only place, and another request waits for it: there is nothing to compute.
+TEST_P(ModelEngineTest, AnEngineWithoutWorkTakesNoTimeOfTheProcessor) {
+  auto running = engine({.context_length = 1200, .max_running = 1});
+  TokenStream slow = *running->submit({.prompt = {1}, .sampling = {.temperature = 0}, .max_tokens = 1000});
+  TokenStream waiting = *running->submit({.prompt = {2}, .max_tokens = 1});
+  while (running->stats().completion_tokens <= std::int64_t{TokenChannel::kCapacity}) std::this_thread::yield();
+  const std::clock_t begun = std::clock();
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_LT(static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC, 0.05);
+  EXPECT_EQ(collect(std::move(slow)).ids.size(), 1000u);
+  EXPECT_EQ(collect(std::move(waiting)).ids.size(), 1u);
 }
 
 TEST_P(ModelEngineTest, CancelledAndAbandonedGenerationsLeaveNothingBehind) {

@@ -157,7 +157,8 @@ void ModelEngine::run() {
   while (take_submissions()) {
     scheduler_.remove_finished([&](Sequence& sequence) { return retire(sequence); });
     ScheduledBatch batch = scheduler_.next_batch(pace_.rows());
-    if (!batch.empty()) step(batch);
+    is_stalled_ = batch.empty();
+    if (!is_stalled_) step(batch);
     if (spill_) spill_->write_some(scheduler_.pool());
     update_stats();
   }
@@ -171,17 +172,16 @@ void ModelEngine::run() {
   if (spill_) spill_->write_rest(scheduler_.pool());
 }
 
-// Waits while there is nothing to do. False when the engine is closing.
+// Waits while there is nothing to do: those that run may all have slow consumers, with others waiting for their places.
+// False when the engine is closing.
 bool ModelEngine::take_submissions() {
   const bool idle = scheduler_.n_running() + scheduler_.n_waiting() == 0;
-  bool runnable = scheduler_.n_waiting() > 0;
-  scheduler_.for_each([&](const Sequence& sequence) { runnable |= !sequence.undelivered; });
   std::optional<std::unique_ptr<Sequence>> next;
   if (idle && spill_ && spill_->is_pending())
     next = submissions_.pop_for(kSpillPollMs);
   else if (idle)
     next = submissions_.pop();
-  else if (!runnable)
+  else if (is_stalled_)
     next = submissions_.pop_for(kStalledPollMs);
   else
     next = submissions_.try_pop();

@@ -85,6 +85,7 @@ class ModelEngine final : public Engine {
   ExpertWatch expert_watch_;       // its counts may be read by anybody
   std::vector<int> kept_rows_;     // of the pass that runs, when some were dropped
   std::int64_t next_look_ns_ = 0;  // at those that wait while a pass runs
+  bool is_stalled_ = false;        // there was nothing for the last batch
 
   BoundedQueue<std::unique_ptr<Sequence>> submissions_;
   std::atomic<bool> closing_ = false;
