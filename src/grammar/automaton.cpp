@@ -28,7 +28,7 @@ void Automaton::forget() {
   state_ids_.clear();
   stack_ids_.clear();
   stacks_.assign(1, {-1, -1});
-  intern({{grammar_.begin, 0}});
+  if (intern({{grammar_.begin, 0}}) == kDead) add({});
 }
 
 int Automaton::push(int state, int stack) {
@@ -80,11 +80,15 @@ int Automaton::intern(std::vector<Place> frontier) {
     const State& known = states_[static_cast<std::size_t>(id->second)];
     if (known.accepts == found.accepts && known.places == found.places) return id->second;
   }
-  const int id = n_states();
+  const int id = add(std::move(found));
   state_ids_.emplace(hash, id);
-  states_.push_back(std::move(found));
-  table_.resize(table_.size() + n_classes_, kUnknown);
   return id;
+}
+
+int Automaton::add(State state) {
+  states_.push_back(std::move(state));
+  table_.resize(table_.size() + n_classes_, kUnknown);
+  return n_states() - 1;
 }
 
 }  // namespace r1

@@ -20,7 +20,8 @@ class Automaton {
 
   explicit Automaton(Grammar grammar);
 
-  int begin() const { return 0; }
+  int begin() const { return 0; }  // a state in any case: one that leads nowhere if no text can begin
+  bool can_begin() const { return states_[0].accepts || !states_[0].places.empty(); }
   int next(int state, std::uint8_t byte) {
     const int known = table_[static_cast<std::size_t>(state) * n_classes_ + classes_[byte]];
     return known != kUnknown ? known : find_next(state, byte);
@@ -47,6 +48,7 @@ class Automaton {
 
   int find_next(int state, std::uint8_t byte);
   int intern(std::vector<Place> frontier);
+  int add(State state);
   int push(int state, int stack);
 
   const Grammar grammar_;

@@ -1,10 +1,12 @@
-// grammar.cpp: parts joined by jumps; then two checks that keep readers from running in circles.
+// grammar.cpp: parts joined by jumps; then what keeps readers from running in circles, or from never setting out.
 #include "grammar/grammar.h"
 
 #include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
+
+#include "grammar/automaton.h"
 
 namespace r1 {
 
@@ -188,7 +190,12 @@ Result<Grammar> GrammarBuilder::finish(Part body) {
   const Grammar::State& begin = states_[static_cast<std::size_t>(body.begin)];
   if (begin.edges.empty() && begin.jumps.empty() && begin.call < 0 && !begin.ends)
     return Error{ErrorCode::kInvalidInput, "nothing finite satisfies it"};
-  return Grammar{std::exchange(states_, {}), body.begin};
+  Grammar grammar{std::exchange(states_, {}), body.begin};
+  if (!Automaton(grammar).can_begin()) {
+    return Error{ErrorCode::kOutOfResource,
+                 fmt::format("can begin in more than {} ways, the limit", Automaton::kPlacesMax)};
+  }
+  return grammar;
 }
 
 }  // namespace r1

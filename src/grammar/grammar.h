@@ -69,8 +69,9 @@ class GrammarBuilder {
   void add_edge(int from, std::uint8_t first, std::uint8_t last, int to);
   void jump(int from, int to);
 
-  // The grammar of `body`, without what can never come to an end. Errors: kOutOfResource over the limit of states,
-  // kInvalidInput for a rule that calls itself before it reads a byte, and for a body that never ends.
+  // The grammar of `body`, without what can never come to an end. Errors: kOutOfResource over the limit of states, or
+  // of places that an Automaton can be in at the beginning; kInvalidInput for a rule that calls itself before it reads
+  // a byte, and for a body that never ends.
   Result<Grammar> finish(Part body);
 
  private:

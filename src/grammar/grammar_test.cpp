@@ -137,6 +137,36 @@ TEST(GrammarBuilder, RefusesWhatNeverEndsAndWhatIsTooLarge) {
   EXPECT_EQ(large.finish(large.repeat(many, 1000, 1000)).error().code, ErrorCode::kOutOfResource);
 }
 
+// One letter more than an automaton has places for, each by a way of its own.
+TEST(Automaton, OfTooManyBeginningsIsDeadFromTheStart) {
+  Grammar grammar;
+  grammar.states.resize(2);
+  grammar.states[1].ends = true;
+  for (int i = 0; i < Automaton::kPlacesMax; ++i) {
+    grammar.states[0].jumps.push_back(static_cast<int>(grammar.states.size()));
+    grammar.states.emplace_back().edges.push_back({'a', 'a', 1});
+  }
+  for (const bool is_too_large : {true, false}) {
+    Automaton automaton(grammar);
+    automaton.forget();
+    EXPECT_EQ(automaton.can_begin(), !is_too_large);
+    EXPECT_EQ(accepts(automaton, "a"), !is_too_large);
+    EXPECT_FALSE(accepts(automaton, "b"));
+    EXPECT_FALSE(accepts(automaton, ""));
+    grammar.states[0].jumps.pop_back();
+  }
+}
+
+TEST(GrammarBuilder, RefusesTooManyBeginnings) {
+  GrammarBuilder builder;
+  std::vector<Part> letters;
+  for (int i = 0; i < Automaton::kPlacesMax; ++i) letters.push_back(builder.literal("a"));
+  const auto grammar = builder.finish(builder.choice(letters));
+  ASSERT_FALSE(grammar.ok());
+  EXPECT_EQ(grammar.error().code, ErrorCode::kOutOfResource);
+  EXPECT_EQ(grammar.error().message, "can begin in more than 4096 ways, the limit");
+}
+
 // A branch that can't end is not entered.
 TEST(GrammarBuilder, CutsOffWhatNeverEnds) {
   GrammarBuilder b;

@@ -273,6 +273,17 @@ TEST(JsonSchema, LimitsHold) {
   EXPECT_TRUE(json_schema_grammar(wide, "schema").ok());
   wide["properties"][std::string(300, 'x')] = true;
   EXPECT_NE(json_schema_grammar(wide, "schema").error().message.find("longer than"), std::string::npos);
+  OrderedJson ambiguous;
+  for (int i = 0; i < 5; ++i) {
+    OrderedJson& way = ambiguous["anyOf"].emplace_back();
+    for (int value = 0; value < 1000; ++value) way["enum"].push_back(value);
+  }
+  const auto refused = json_schema_grammar(ambiguous, "schema");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kOutOfResource);
+  EXPECT_EQ(refused.error().message, "'schema': can begin in more than 4096 ways, the limit");
+  ambiguous["anyOf"].erase(0);
+  EXPECT_TRUE(json_schema_grammar(ambiguous, "schema").ok());
 }
 
 }  // namespace
