@@ -3,11 +3,14 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 namespace r1 {
 namespace {
 
 constexpr std::uint32_t kFirstSurrogate = 0xD800, kLastSurrogate = 0xDFFF;
+
+bool begins_before(const CharSet::Range& a, const CharSet::Range& b) { return a.first < b.first; }
 
 int encode(std::uint32_t c, std::uint8_t* bytes) {
   const int n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
@@ -47,41 +50,42 @@ void append_sequences(std::uint32_t first, std::uint32_t last, std::vector<Utf8S
 
 }  // namespace
 
-void CharSet::add(std::uint32_t first, std::uint32_t last) {
-  last = std::min(last, kLast);
-  if (first > last) return;
-  if (first <= kLastSurrogate && last >= kFirstSurrogate) {
-    if (first < kFirstSurrogate) add(first, kFirstSurrogate - 1);
-    if (last > kLastSurrogate) add(kLastSurrogate + 1, last);
+CharSet::CharSet(std::vector<Range> ranges) {
+  std::sort(ranges.begin(), ranges.end(), begins_before);
+  for (const Range& range : ranges) append(range);
+}
+
+// Ranges come in the order of their beginnings: each overlaps the last one here, or what it was cut from, or none.
+void CharSet::append(Range range) {
+  range.last = std::min(range.last, kLast);
+  if (range.first > range.last) return;
+  if (range.first <= kLastSurrogate && range.last >= kFirstSurrogate) {
+    if (range.first < kFirstSurrogate) append({range.first, kFirstSurrogate - 1});
+    if (range.last > kLastSurrogate) append({kLastSurrogate + 1, range.last});
     return;
   }
-  std::vector<Range> merged;
-  for (const Range& range : ranges_) {
-    const bool is_apart = range.last + 1 < first || last + 1 < range.first;
-    if (is_apart) {
-      merged.push_back(range);
-    } else {
-      first = std::min(first, range.first);
-      last = std::max(last, range.last);
-    }
-  }
-  merged.push_back({first, last});
-  std::sort(merged.begin(), merged.end(), [](const Range& a, const Range& b) { return a.first < b.first; });
-  ranges_ = std::move(merged);
+  if (ranges_.empty() || range.first > ranges_.back().last + 1)
+    ranges_.push_back(range);
+  else
+    ranges_.back().last = std::max(ranges_.back().last, range.last);
 }
 
 void CharSet::add(const CharSet& other) {
-  for (const Range& range : other.ranges_) add(range.first, range.last);
+  std::vector<Range> both;
+  std::merge(ranges_.begin(), ranges_.end(), other.ranges_.begin(), other.ranges_.end(), std::back_inserter(both),
+             begins_before);
+  ranges_.clear();
+  for (const Range& range : both) append(range);
 }
 
 CharSet CharSet::complement() const {
   CharSet rest;
   std::uint32_t next = 0;
   for (const Range& range : ranges_) {
-    if (range.first > next) rest.add(next, range.first - 1);
+    if (range.first > next) rest.append({next, range.first - 1});
     next = range.last + 1;
   }
-  if (next <= kLast) rest.add(next, kLast);
+  rest.append({next, kLast});
   return rest;
 }
 
@@ -92,7 +96,8 @@ CharSet CharSet::without(const CharSet& other) const {
 }
 
 bool CharSet::contains(std::uint32_t c) const {
-  return std::any_of(ranges_.begin(), ranges_.end(), [c](const Range& r) { return r.first <= c && c <= r.last; });
+  const auto behind = std::upper_bound(ranges_.begin(), ranges_.end(), Range{c, c}, begins_before);
+  return behind != ranges_.begin() && c <= std::prev(behind)->last;
 }
 
 std::vector<Utf8Sequence> utf8_sequences(CharSet::Range range) {

@@ -15,10 +15,11 @@ class CharSet {
   };
 
   CharSet() = default;
-  CharSet(std::uint32_t first, std::uint32_t last) { add(first, last); }
+  CharSet(std::uint32_t first, std::uint32_t last) { append({first, last}); }
+  explicit CharSet(std::vector<Range> ranges);  // in any order; for many at once: add() goes through all there are
   static CharSet all() { return {0, kLast}; }
 
-  void add(std::uint32_t first, std::uint32_t last);
+  void add(std::uint32_t first, std::uint32_t last) { add(CharSet(first, last)); }
   void add(const CharSet& other);
   CharSet complement() const;
   CharSet without(const CharSet& other) const;
@@ -28,6 +29,8 @@ class CharSet {
   const std::vector<Range>& ranges() const { return ranges_; }
 
  private:
+  void append(Range range);
+
   std::vector<Range> ranges_;
 };
 

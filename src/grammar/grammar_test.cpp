@@ -36,6 +36,44 @@ TEST(CharSet, IsASetOfAllCharactersButSurrogates) {
   }
 }
 
+// For each number up to the last character's, whether it is in the set, whose ranges are in order and apart.
+std::vector<bool> membership(const CharSet& set) {
+  std::vector<bool> is_in(CharSet::kLast + 1);
+  std::int64_t last = -2;
+  for (const CharSet::Range& range : set.ranges()) {
+    EXPECT_GT(std::int64_t{range.first}, last + 1);
+    EXPECT_LE(range.first, range.last);
+    last = range.last;
+    for (std::uint32_t c = range.first; c <= std::min(range.last, CharSet::kLast); ++c) is_in[c] = true;
+  }
+  return is_in;
+}
+
+TEST(CharSet, OfManyRangesInAnyOrderEqualsAPlainTable) {
+  Rng rng(2, 0);
+  std::vector<CharSet::Range> ranges;
+  std::vector<bool> wanted(CharSet::kLast + 1);
+  for (int i = 0; i < 20'000; ++i) {
+    const auto first = static_cast<std::uint32_t>(rng.below(CharSet::kLast + 1));
+    const auto last = first + static_cast<std::uint32_t>(rng.below(i % 1000 == 0 ? 0x1000 : 20));
+    ranges.push_back({first, last});
+    for (std::uint32_t c = first; c <= std::min(last, CharSet::kLast); ++c) wanted[c] = c < 0xD800 || c > 0xDFFF;
+  }
+  CharSet sum({ranges.begin(), ranges.begin() + 7000});
+  const CharSet rest({ranges.begin() + 7000, ranges.end()}), all(ranges);
+  EXPECT_TRUE(membership(all) == wanted);
+  const std::vector<bool> in_rest = membership(rest), outside = membership(all.complement());
+  const std::vector<bool> difference = membership(all.without(rest));
+  for (std::uint32_t c = 0; c <= CharSet::kLast; ++c) {
+    const bool is_character = c < 0xD800 || c > 0xDFFF;
+    ASSERT_EQ(all.contains(c), wanted[c]) << c;
+    ASSERT_EQ(outside[c], is_character && !wanted[c]) << c;
+    ASSERT_EQ(difference[c], wanted[c] && !in_rest[c]) << c;
+  }
+  sum.add(rest);
+  EXPECT_TRUE(membership(sum) == wanted);
+}
+
 // Every string of bytes that begins like a character: accepted when it is one, and in the set.
 TEST(GrammarBuilder, CharactersAreTheirUtf8AndNothingElse) {
   CharSet set('a', 'f');

@@ -14,16 +14,22 @@ namespace {
 constexpr int kDigitsMax = 16;
 constexpr int kIndentMax = 32, kTabsMax = 8;
 
-CharSet unescaped() {
-  CharSet special(0, 0x1F);
-  special.add('"', '"');
-  special.add('\\', '\\');
-  return special.complement();
+// What stands in quotes only behind a backslash.
+CharSet escaped() {
+  CharSet set(0, 0x1F);
+  set.add('"', '"');
+  set.add('\\', '\\');
+  return set;
 }
 
 // The short escapes: what they stand for, and their letter.
 constexpr std::array<std::pair<char, char>, 7> kEscapes = {
     {{'"', '"'}, {'\\', '\\'}, {'\b', 'b'}, {'\f', 'f'}, {'\n', 'n'}, {'\r', 'r'}, {'\t', 't'}}};
+
+bool has_short_escape(std::uint32_t c) {
+  return std::any_of(kEscapes.begin(), kEscapes.end(),
+                     [c](const auto& escape) { return static_cast<std::uint32_t>(escape.first) == c; });
+}
 
 }  // namespace
 
@@ -78,7 +84,7 @@ void JsonParts::define_character() {
     letters.add(static_cast<std::uint32_t>(letter), static_cast<std::uint32_t>(letter));
   const Part escape = b.sequence(
       {b.literal("\\"), b.choice({b.characters(letters), b.sequence({b.literal("u"), b.choice({in_plane, pair})})})});
-  b.define_rule(character_, b.choice({b.characters(unescaped()), escape}));
+  b.define_rule(character_, b.choice({b.characters(escaped().complement()), escape}));
 }
 
 void JsonParts::define_values() {
@@ -103,15 +109,11 @@ GrammarBuilder::Part JsonParts::string(int min_length, int max_length) {
 
 GrammarBuilder::Part JsonParts::character(const CharSet& set) {
   GrammarBuilder& b = builder_;
-  std::vector<Part> ways = {b.characters(set.without(unescaped().complement()))};
-  CharSet rest = set;
-  for (const auto& [c, letter] : kEscapes) {
-    const auto code = static_cast<std::uint32_t>(c);
-    if (set.contains(code)) ways.push_back(b.literal(std::string{'\\', letter}));
-    rest = rest.without({code, code});
-  }
+  std::vector<Part> ways = {b.characters(set.without(escaped()))};
+  for (const auto& [c, letter] : kEscapes)
+    if (set.contains(static_cast<std::uint32_t>(c))) ways.push_back(b.literal(std::string{'\\', letter}));
   for (std::uint32_t c = 0; c < 0x20; ++c)
-    if (rest.contains(c)) ways.push_back(b.literal(fmt::format("\\u{:04x}", c)));
+    if (set.contains(c) && !has_short_escape(c)) ways.push_back(b.literal(fmt::format("\\u{:04x}", c)));
   return b.choice(ways);
 }
 

@@ -231,6 +231,23 @@ TEST(JsonSchema, BothSidesOfEachKeyword) {
   }
 }
 
+// Every other character, so that none joins another in a range.
+TEST(JsonSchema, AClassOfTwentyThousandSeparateCharactersIsThose) {
+  const auto quoted = [](int code) {
+    const auto byte = [&](int lead, int shift) { return static_cast<char>(lead | (code >> shift & 0x3F)); };
+    return std::string{'"', byte(0xE0, 12), byte(0x80, 6), byte(0x80, 0), '"'};
+  };
+  constexpr int kFirst = 0x1000, kBehind = kFirst + 40'000;
+  std::string characters;
+  for (int code = kFirst; code < kBehind; code += 2) characters += quoted(code).substr(1, 3);
+  for (const bool is_negated : {false, true}) {
+    const std::string pattern = fmt::format("^[{}{}]$", is_negated ? "^" : "", characters);
+    Automaton automaton = automaton_of({{"type", "string"}, {"pattern", pattern}});
+    for (int code = kFirst; code < kBehind; ++code)
+      ASSERT_EQ(accepts(automaton, quoted(code)), (code % 2 == 0) != is_negated) << code;
+  }
+}
+
 TEST(JsonSchema, ARefusalNamesTheKeywordAndItsPlace) {
   const std::vector<std::pair<const char*, const char*>> cases = {
       {R"({"type": "integer", "minimum": 3})", "'schema.minimum' is not supported"},
@@ -273,6 +290,8 @@ TEST(JsonSchema, LimitsHold) {
   EXPECT_TRUE(json_schema_grammar(wide, "schema").ok());
   wide["properties"][std::string(300, 'x')] = true;
   EXPECT_NE(json_schema_grammar(wide, "schema").error().message.find("longer than"), std::string::npos);
+  const OrderedJson endless = {{"pattern", std::string((1 << 16) + 1, 'a')}};
+  EXPECT_EQ(json_schema_grammar(endless, "schema").error().message, "'schema.pattern': it is longer than 65536 bytes");
   OrderedJson ambiguous;
   for (int i = 0; i < 5; ++i) {
     OrderedJson& way = ambiguous["anyOf"].emplace_back();

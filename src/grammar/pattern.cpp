@@ -16,6 +16,7 @@ namespace {
 
 constexpr int kGroupsMax = 32;  // one in another
 constexpr int kRepetitionsMax = 1000;
+constexpr std::size_t kPatternBytesMax = 1 << 16;  // each is work, also those that make no state
 
 struct Node {
   enum class Kind { kCharacter, kSequence, kChoice, kRepeat };
@@ -182,13 +183,13 @@ class Parser {
 
   Result<CharSet> character_class() {
     const bool is_negated = take('^');
-    CharSet set;
+    std::vector<CharSet::Range> ranges;
     while (!take(']')) {
       if (rest_.empty()) return Error{ErrorCode::kInvalidInput, "a class is not closed"};
       R1_TRY(const CharSet first, character(true));
       const bool is_range = rest_.size() >= 2 && rest_[0] == '-' && rest_[1] != ']';
       if (!is_range) {
-        set.add(first);
+        ranges.insert(ranges.end(), first.ranges().begin(), first.ranges().end());
         continue;
       }
       rest_.remove_prefix(1);
@@ -196,8 +197,9 @@ class Parser {
       const bool are_single = single(first) && single(last);
       if (!are_single || *single(first) > *single(last))
         return Error{ErrorCode::kInvalidInput, "a range in a class has no order"};
-      set.add(*single(first), *single(last));
+      ranges.push_back({*single(first), *single(last)});
     }
+    CharSet set(std::move(ranges));
     if (is_negated) set = set.complement();
     if (set.empty()) return Error{ErrorCode::kInvalidInput, "a class is empty"};
     return set;
@@ -252,6 +254,7 @@ class Parser {
 };
 
 GrammarBuilder::Part build(const Node& node, GrammarBuilder& b, JsonParts& json) {
+  if (b.is_full()) return b.empty();
   const auto build_child = [&](const Node& child) { return build(child, b, json); };
   std::vector<GrammarBuilder::Part> parts;
   switch (node.kind) {
@@ -273,6 +276,8 @@ GrammarBuilder::Part build(const Node& node, GrammarBuilder& b, JsonParts& json)
 }  // namespace
 
 Result<GrammarBuilder::Part> pattern_string(std::string_view pattern, GrammarBuilder& builder, JsonParts& json) {
+  if (pattern.size() > kPatternBytesMax)
+    return Error{ErrorCode::kUnsupported, fmt::format("it is longer than {} bytes", kPatternBytesMax)};
   R1_TRY(const Parser::Parsed parsed, Parser(pattern).parse());
   const auto anything = [&] { return builder.repeat([&] { return json.character(CharSet::all()); }, 0, -1); };
   return builder.sequence({builder.literal("\""), parsed.from_begin ? builder.empty() : anything(),
