@@ -9,6 +9,48 @@
 #include "grammar/automaton.h"
 
 namespace r1 {
+namespace {
+
+// Of each state, those that lead to it.
+std::vector<std::vector<int>> sources_of(const std::vector<Grammar::State>& states) {
+  std::vector<std::vector<int>> sources(states.size());
+  for (int id = 0; id < static_cast<int>(states.size()); ++id) {
+    const Grammar::State& s = states[static_cast<std::size_t>(id)];
+    const auto add = [&](int target) { sources[static_cast<std::size_t>(target)].push_back(id); };
+    for (const Grammar::Edge& edge : s.edges) add(edge.target);
+    for (const int target : s.jumps) add(target);
+    if (s.call >= 0) add(s.call), add(s.after_call);
+  }
+  return sources;
+}
+
+// Where an end can be reached from, found backwards from the ends: what leads to a state is looked at when the state
+// has been found. (Passes over all states, until one finds no more, found one letter of a pattern each.)
+std::vector<bool> states_that_end(const std::vector<Grammar::State>& states) {
+  const std::vector<std::vector<int>> sources = sources_of(states);
+  std::vector<bool> found(states.size(), false);
+  std::vector<int> fresh;
+  const auto is_found = [&](int id) { return static_cast<bool>(found[static_cast<std::size_t>(id)]); };
+  const auto leads_on = [&](const Grammar::State& s) {
+    return s.ends || (s.call >= 0 && is_found(s.call) && is_found(s.after_call)) ||
+           std::any_of(s.jumps.begin(), s.jumps.end(), is_found) ||
+           std::any_of(s.edges.begin(), s.edges.end(), [&](const auto& edge) { return is_found(edge.target); });
+  };
+  const auto look_at = [&](int id) {
+    if (is_found(id) || !leads_on(states[static_cast<std::size_t>(id)])) return;
+    found[static_cast<std::size_t>(id)] = true;
+    fresh.push_back(id);
+  };
+  for (int id = 0; id < static_cast<int>(states.size()); ++id) look_at(id);
+  while (!fresh.empty()) {
+    const auto& next = sources[static_cast<std::size_t>(fresh.back())];
+    fresh.pop_back();
+    for (const int source : next) look_at(source);
+  }
+  return found;
+}
+
+}  // namespace
 
 int GrammarBuilder::add_state() {
   if (is_full()) return 0;  // finish() refuses what is built from here on
@@ -60,7 +102,7 @@ GrammarBuilder::Part GrammarBuilder::characters(const CharSet& set) {
   return part;
 }
 
-GrammarBuilder::Part GrammarBuilder::sequence(std::initializer_list<Part> parts) {
+GrammarBuilder::Part GrammarBuilder::sequence(const std::vector<Part>& parts) {
   Part whole = empty();
   for (const Part& part : parts) {
     jump(whole.end, part.begin);
@@ -155,27 +197,13 @@ Status GrammarBuilder::check_recursion() const {
   return {};
 }
 
-// Marks the states from which an end can be reached until there are no more; what leads elsewhere is cut off.
 void GrammarBuilder::drop_what_never_ends() {
-  std::vector<bool> can_end(states_.size(), false);
-  const auto is_good = [&](int id) { return static_cast<bool>(can_end[static_cast<std::size_t>(id)]); };
-  const auto call_is_good = [&](const Grammar::State& s) {
-    return s.call >= 0 && is_good(s.call) && is_good(s.after_call);
-  };
-  for (bool has_changed = true; has_changed;) {
-    has_changed = false;
-    for (std::size_t i = states_.size(); i-- > 0;) {  // parts are built front to back: ends are found first
-      const Grammar::State& s = states_[i];
-      if (can_end[i]) continue;
-      can_end[i] = s.ends || call_is_good(s) || std::any_of(s.jumps.begin(), s.jumps.end(), is_good) ||
-                   std::any_of(s.edges.begin(), s.edges.end(), [&](const auto& e) { return is_good(e.target); });
-      has_changed |= can_end[i];
-    }
-  }
+  const std::vector<bool> good = states_that_end(states_);
+  const auto is_good = [&](int id) { return static_cast<bool>(good[static_cast<std::size_t>(id)]); };
   for (Grammar::State& s : states_) {
     std::erase_if(s.edges, [&](const auto& edge) { return !is_good(edge.target); });
     std::erase_if(s.jumps, [&](int target) { return !is_good(target); });
-    if (s.call >= 0 && !call_is_good(s)) s.call = s.after_call = -1;
+    if (s.call >= 0 && !(is_good(s.call) && is_good(s.after_call))) s.call = s.after_call = -1;
   }
 }
 

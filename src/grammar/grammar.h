@@ -52,7 +52,8 @@ class GrammarBuilder {
   Part literal(std::string_view bytes);
   Part bytes(std::uint8_t first, std::uint8_t last);
   Part characters(const CharSet& set);  // in UTF-8
-  Part sequence(std::initializer_list<Part> parts);
+  Part sequence(std::initializer_list<Part> parts) { return sequence(std::vector<Part>(parts)); }
+  Part sequence(const std::vector<Part>& parts);
   Part choice(std::initializer_list<Part> parts) { return choice(std::vector<Part>(parts)); }
   Part choice(const std::vector<Part>& parts);
   Part optional(Part part);

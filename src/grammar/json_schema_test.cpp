@@ -248,6 +248,16 @@ TEST(JsonSchema, AClassOfTwentyThousandSeparateCharactersIsThose) {
   }
 }
 
+// Work that grew with the square of the length took seconds here.
+TEST(JsonSchema, APatternMayHaveTenThousandLetters) {
+  std::string text;
+  for (int i = 0; i < 10'000; ++i) text.push_back(static_cast<char>('a' + i % 26));
+  Automaton automaton = automaton_of({{"type", "string"}, {"pattern", "^" + text + "$"}});
+  EXPECT_TRUE(accepts(automaton, '"' + text + '"'));
+  EXPECT_FALSE(accepts(automaton, '"' + text.substr(1) + '"'));
+  EXPECT_FALSE(accepts(automaton, '"' + text + "k\""));
+}
+
 TEST(JsonSchema, ARefusalNamesTheKeywordAndItsPlace) {
   const std::vector<std::pair<const char*, const char*>> cases = {
       {R"({"type": "integer", "minimum": 3})", "'schema.minimum' is not supported"},

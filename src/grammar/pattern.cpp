@@ -256,21 +256,12 @@ class Parser {
 GrammarBuilder::Part build(const Node& node, GrammarBuilder& b, JsonParts& json) {
   if (b.is_full()) return b.empty();
   const auto build_child = [&](const Node& child) { return build(child, b, json); };
+  if (node.kind == Node::Kind::kCharacter) return json.character(node.set);
+  if (node.kind == Node::Kind::kRepeat)
+    return b.repeat([&] { return build_child(node.children[0]); }, node.min, node.max);
   std::vector<GrammarBuilder::Part> parts;
-  switch (node.kind) {
-    case Node::Kind::kCharacter:
-      return json.character(node.set);
-    case Node::Kind::kRepeat:
-      return b.repeat([&] { return build_child(node.children[0]); }, node.min, node.max);
-    case Node::Kind::kChoice:
-      std::transform(node.children.begin(), node.children.end(), std::back_inserter(parts), build_child);
-      return b.choice(parts);
-    case Node::Kind::kSequence:
-      break;
-  }
-  GrammarBuilder::Part whole = b.empty();
-  for (const Node& child : node.children) whole = b.sequence({whole, build_child(child)});
-  return whole;
+  std::transform(node.children.begin(), node.children.end(), std::back_inserter(parts), build_child);
+  return node.kind == Node::Kind::kChoice ? b.choice(parts) : b.sequence(parts);
 }
 
 }  // namespace
