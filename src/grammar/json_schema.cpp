@@ -274,8 +274,9 @@ class SchemaCompiler {
     return names;
   }
 
-  // { then each property or not, in turn, then undeclared ones, }. Two rows of states: nothing written yet, and
-  // something, where a comma comes first. Both lead into the same key and value.
+  // { then each property or not, in turn, then undeclared ones, }. One row of states, in which a member may begin: the
+  // next, or one behind it if that is optional. Each member's comma leads on to the row, so that a text which stands
+  // there is in few places for each property. Those with no required one behind them may be the last.
   Result<Part> object(const OrderedJson& source, const std::string& path, int depth) {
     static const OrderedJson kNone = OrderedJson::object();
     const OrderedJson* declared = member(source, "properties");
@@ -290,39 +291,38 @@ class SchemaCompiler {
 
     GrammarBuilder& b = builder_;
     const Part open = b.sequence({b.literal("{"), json_.space()});
-    int nothing = open.end, something = b.add_state();
-    const auto go_on = [&](Part to, int after) {  // to `to` from both rows, and behind it to `after`
+    int row = b.add_state();
+    b.jump(open.end, row);
+    std::vector<int> last_ends;  // of the members that may be the last
+    const auto add_member = [&](Part member, int next_in_row) {
       const Part comma = b.sequence({b.literal(","), json_.space()});
-      b.jump(nothing, to.begin);
-      b.jump(something, comma.begin);
-      b.jump(comma.end, to.begin);
-      b.jump(to.end, after);
+      b.jump(row, member.begin);
+      b.jump(member.end, comma.begin);
+      b.jump(comma.end, next_in_row);
+      last_ends.push_back(member.end);
     };
     for (const auto& [name, property] : properties.items()) {
       if (name.size() > kNameBytesMax)
         return unsupported(path + ".properties", fmt::format("has a name longer than {} bytes", kNameBytesMax));
       R1_TRY(const Part value, schema(property, fmt::format("{}.properties.{}", path, name), depth + 1));
       const std::string key = OrderedJson(name).dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
-      const int next_nothing = b.add_state(), next_something = b.add_state();
-      go_on(json_.member(b.literal(key), value), next_something);
-      if (!required.contains(name)) {
-        b.jump(nothing, next_nothing);
-        b.jump(something, next_something);
-      }
-      nothing = next_nothing, something = next_something;
+      const int next_in_row = b.add_state();
+      if (required.contains(name))
+        last_ends.clear();
+      else
+        b.jump(row, next_in_row);
+      add_member(json_.member(b.literal(key), value), next_in_row);
+      row = next_in_row;
     }
     if (allows_others) {
       const std::string place = path + ".additionalProperties";
       R1_TRY(const Part value, others == nullptr ? Result<Part>(json_.any_value()) : schema(*others, place, depth + 1));
-      go_on(json_.member(undeclared_key(builder_, names_of(properties)), value), something);
+      add_member(json_.member(undeclared_key(builder_, names_of(properties)), value), row);
     }
-    const Part close = b.sequence({json_.space(), b.literal("}")}), close_empty = b.literal("}");
-    const int end = b.add_state();
-    b.jump(something, close.begin);
-    b.jump(nothing, close_empty.begin);
-    b.jump(close.end, end);
-    b.jump(close_empty.end, end);
-    return Part{open.begin, end};
+    const Part brace = b.literal("}"), close = b.sequence({json_.space(), brace});
+    for (const int end : last_ends) b.jump(end, close.begin);
+    if (required.empty()) b.jump(open.end, brace.begin);
+    return Part{open.begin, brace.end};
   }
 
   const OrderedJson& root_;
