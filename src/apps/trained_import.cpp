@@ -39,7 +39,11 @@ Status copy_tensors(const GgufFile& file, const std::string& path, TrainedModel&
       return mismatch(path, fmt::format("{} is {}, in shape {} {}", p.name, to_string(tensor.shape),
                                         model.config().name, to_string(p.shape)));
     }
-    kernels(tensor.dtype).dequantize(tensor.data, model.values().data() + p.offset, p.shape.n_values());
+    const auto dequantize = kernels(tensor.dtype).dequantize;
+    if (dequantize == nullptr)
+      return mismatch(path,
+                      fmt::format("{} holds integers ({}), weights were expected", p.name, traits(tensor.dtype).name));
+    dequantize(tensor.data, model.values().data() + p.offset, p.shape.n_values());
     ++n_copied;
   }
   if (n_copied < stored.size()) {

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 import time
@@ -116,6 +117,22 @@ class Recipe(unittest.TestCase):
         refused = r1('train', 'export', adapted, self.path('x.gguf'))
         self.assertEqual(refused.returncode, 1, refused.stderr)
         self.assertIn('what the adapters are to be added to', refused.stderr)
+
+    def test_a_file_whose_weights_are_integers_is_no_checkpoint(self):
+        with open(os.path.join(os.path.dirname(__file__), '../../models/r1-nano.gguf'), 'rb') as file:
+            model = bytearray(file.read())
+        name, n_dims = b'output_norm.weight', 1
+        described = model.index(name) + len(name)
+        self.assertEqual(struct.unpack_from('<I', model, described), (n_dims,))
+        type_at = described + 4 + 8 * n_dims
+        for number, dtype in [(26, 'I32'), (0, None)]:  # of F32's length; then the file as it was
+            struct.pack_into('<I', model, type_at, number)
+            with open(self.path('integers.gguf'), 'wb') as file:
+                file.write(model)
+            result = r1('train', 'import', self.path('integers.gguf'), self.path('integers.r1train'))
+            self.assertEqual(result.returncode, 1 if dtype else 0, result.stderr)
+            if dtype:
+                self.assertIn(f'output_norm.weight holds integers ({dtype}), weights were expected', result.stderr)
 
     def test_recipes_and_stages_say_what_is_wrong(self):
         printed = r1('recipe', 'nano', '--print')
