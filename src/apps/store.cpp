@@ -20,6 +20,7 @@
 #include "apps/catalogue.h"
 #include "apps/manifest.h"
 #include "base/file.h"
+#include "formats/gguf.h"
 
 namespace r1 {
 namespace {
@@ -65,9 +66,7 @@ std::optional<std::string> gguf_in(const std::string& folder) {
   std::error_code failed;
   for (fs::directory_iterator at(folder, failed), end; !failed && at != end; at.increment(failed)) {
     std::string name = at->path().filename().string();
-    const std::size_t of = name.rfind("-of-");
-    const bool is_later_shard = of != std::string::npos && of >= 5 && name.compare(of - 5, 5, "00001") != 0;
-    if (name.ends_with(".gguf") && !is_later_shard) files.push_back(std::move(name));
+    if (name.ends_with(".gguf") && gguf_shard(name) == 1) files.push_back(std::move(name));
   }
   if (files.size() != 1) return std::nullopt;
   return folder + "/" + files[0];

@@ -49,10 +49,13 @@ TEST_F(StoreTest, ANameBecomesTheFolderOrItsOneGgufFile) {
   put("models/smol:1/a.gguf", "x");
   put("models/big/b-00001-of-00002.gguf", "x");
   put("models/big/b-00002-of-00002.gguf", "x");
+  put("models/moe/Mixture-of-Experts.Q4_K_M.gguf", "x");
   const Store store(home_);
   EXPECT_EQ(resolve_model(store, "tiny").value(), home_ + "/models/tiny");
   EXPECT_EQ(resolve_model(store, "smol:1").value(), home_ + "/models/smol:1/a.gguf");
   EXPECT_EQ(resolve_model(store, "big").value(), home_ + "/models/big/b-00001-of-00002.gguf");
+  ASSERT_TRUE(resolve_model(store, "moe").ok());
+  EXPECT_EQ(resolve_model(store, "moe").value(), home_ + "/models/moe/Mixture-of-Experts.Q4_K_M.gguf");
 }
 
 TEST_F(StoreTest, AKnownNameThatIsNotThereSaysWhatToPull) {

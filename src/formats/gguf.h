@@ -60,6 +60,9 @@ struct GgufContents {
 
 Result<GgufContents> parse_gguf(std::span<const std::byte> file);
 
+// The k of BASE-0000k-of-0000n.gguf; any other name is that of a file alone: 1.
+int gguf_shard(const std::string& path);
+
 class GgufFile {
  public:
   // `path` is the file, or any shard of BASE-0000k-of-0000n.gguf: then all shards are opened and must agree.

@@ -64,6 +64,8 @@ Result<GgufContents> parse_shard(const MappedFile& file, int shard, int n_shards
 
 }  // namespace
 
+int gguf_shard(const std::string& path) { return parse_shard_name(path).shard; }
+
 Result<GgufFile> GgufFile::open(const std::string& path) {
   const ShardName name = parse_shard_name(path);
   GgufFile result;
