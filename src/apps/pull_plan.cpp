@@ -28,9 +28,9 @@ bool is_weights(std::string_view path) { return path.ends_with(".safetensors"); 
 
 // What formats/ and text/ read of a Hugging Face folder, and the licence.
 bool is_model_file(std::string_view path) {
-  constexpr std::array<std::string_view, 6> kNames = {
-      "config.json",           "generation_config.json",       "tokenizer.json",
-      "tokenizer_config.json", "model.safetensors.index.json", "LICENSE"};
+  constexpr std::array<std::string_view, 7> kNames = {
+      "config.json",         "generation_config.json",       "tokenizer.json", "tokenizer_config.json",
+      "chat_template.jinja", "model.safetensors.index.json", "LICENSE"};
   if (path.find('/') != std::string_view::npos) return false;
   return std::find(kNames.begin(), kNames.end(), path) != kNames.end() ||
          (path.starts_with("model") && is_weights(path));

@@ -27,6 +27,8 @@ const std::string kTree = R"([
   {"type": "file", "oid": ")" +
                           kSha1 + R"(", "size": 10, "path": "figures/config.json"},
   {"type": "file", "oid": ")" +
+                          kSha1 + R"(", "size": 8, "path": "chat_template.jinja"},
+  {"type": "file", "oid": ")" +
                           kSha1 + R"(", "size": 7, "path": "tokenizer.json"}])";
 
 PypiWheel wheel() {
@@ -43,13 +45,14 @@ std::string index_with(const std::string& url, const std::string& hash = kSha256
 
 TEST(HubTree, TakesTheFilesOfAModelSmallOnesFirst) {
   const auto files = parse_hub_tree(kTree, "t").value();
-  ASSERT_EQ(files.size(), 3u);
-  EXPECT_EQ(files[0].path, "config.json");
+  ASSERT_EQ(files.size(), 4u);
+  EXPECT_EQ(files[0].path, "chat_template.jinja");
   EXPECT_EQ(files[0].hash.kind, HashKind::kGitSha1);
-  EXPECT_EQ(files[1].path, "tokenizer.json");
-  EXPECT_EQ(files[2].path, "model-00001-of-000002.safetensors");
-  EXPECT_EQ(files[2].hash.hex, kSha256);
-  EXPECT_EQ(files[2].bytes, 5234139343) << "the length of the file, not of the pointer to it";
+  EXPECT_EQ(files[1].path, "config.json");
+  EXPECT_EQ(files[2].path, "tokenizer.json");
+  EXPECT_EQ(files[3].path, "model-00001-of-000002.safetensors");
+  EXPECT_EQ(files[3].hash.hex, kSha256);
+  EXPECT_EQ(files[3].bytes, 5234139343) << "the length of the file, not of the pointer to it";
 }
 
 TEST(HubTree, SurvivesDamage) {
