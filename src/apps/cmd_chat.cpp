@@ -136,7 +136,7 @@ class Conversation {
     }
   }
   Status try_answer() {
-    R1_TRY(const Prompt prompt, model_.chat_template().render(messages_));
+    R1_TRY(const Prompt prompt, model_.chat_template()->render(messages_));
     AnswerView view(think_, terminal_);
     R1_TRY(Answer got,
            answer(model_, prompt, {options_.sampling.over(model_.default_sampling()), options_.max_tokens, {}},
@@ -197,6 +197,7 @@ std::optional<std::string> read_message(LineReader& reader) {
 
 Status chat(const ChatOptions& options) {
   R1_TRY(const std::unique_ptr<LoadedModel> model, LoadedModel::load(options.model, options.engine));
+  if (!model->chat_template().ok()) return model->chat_template().error();
   R1_TRY(const Store store, Store::of_environment());
   fmt::print(stderr, "{}, {} tokens of context. /help lists commands.\n", model->name(),
              model->engine().context_length());

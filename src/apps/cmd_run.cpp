@@ -75,10 +75,12 @@ Result<Prompt> make_prompt(const RunOptions& options, const LoadedModel& model, 
     prompt.ids.insert(prompt.ids.end(), ids.begin(), ids.end());
     return prompt;
   }
+  const Result<ChatTemplate>& chat = model.chat_template();
+  if (!chat.ok()) return Error{chat.error().code, chat.error().message + "; --raw continues a text without it"};
   std::vector<ChatMessage> messages;
   if (!options.system.empty()) messages.push_back({.role = "system", .content = options.system});
   messages.push_back({.role = "user", .content = text});
-  return model.chat_template().render(messages);
+  return chat->render(messages);
 }
 
 void print_json(const Answer& answer, const SamplingParams& sampling, const EngineStats& stats) {

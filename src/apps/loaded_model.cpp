@@ -123,9 +123,9 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const std::string& path_o
                                                        text.tokenizer.vocab_size(), model.config.vocab_size)};
   }
   std::unique_ptr<LoadedModel> loaded(new LoadedModel(name_of(path_or_name), std::move(model), std::move(text)));
-  R1_TRY(ChatTemplate chat_template, ChatTemplate::detect(loaded->text_.chat_template, loaded->tokenizer()));
-  loaded->chat_template_ = std::make_unique<ChatTemplate>(std::move(chat_template));
-  R1_TRY(loaded->default_sampling_, recommended_sampling(path, loaded->model_, loaded->chat_template_->family()));
+  const Result<ChatTemplate>& chat = loaded->chat_template_;
+  const TemplateFamily family = chat.ok() ? chat->family() : TemplateFamily::kPlain;
+  R1_TRY(loaded->default_sampling_, recommended_sampling(path, loaded->model_, family));
   R1_TRY(ModelEngineOptions options, engine_options(flags, loaded->model_));
   if (!flags.prefix_cache.empty()) options.prefix_folder = flags.prefix_cache + "/" + loaded->name_;
   options.prefix_bytes = static_cast<std::int64_t>(flags.prefix_cache_bytes);

@@ -56,18 +56,22 @@ class LoadedModel {
   const std::string& name() const { return name_; }
   const Model& model() const { return model_; }
   const Tokenizer& tokenizer() const { return text_.tokenizer; }
-  const ChatTemplate& chat_template() const { return *chat_template_; }
+  // An Error where the model's is of no family known here: such a model can continue texts, not conversations.
+  const Result<ChatTemplate>& chat_template() const { return chat_template_; }
   const SamplingParams& default_sampling() const { return default_sampling_; }
   ModelEngine& engine() { return *engine_; }
 
  private:
   LoadedModel(std::string name, Model model, ModelText text)
-      : name_(std::move(name)), model_(std::move(model)), text_(std::move(text)) {}
+      : name_(std::move(name)),
+        model_(std::move(model)),
+        text_(std::move(text)),
+        chat_template_(ChatTemplate::detect(text_.chat_template, text_.tokenizer)) {}
 
   std::string name_;
   Model model_;
   ModelText text_;
-  std::unique_ptr<ChatTemplate> chat_template_;
+  Result<ChatTemplate> chat_template_;
   SamplingParams default_sampling_;
   std::unique_ptr<ModelEngine> engine_;  // last: ends before what it looks into
 };

@@ -25,7 +25,7 @@ ServedModel served_by(std::shared_ptr<LoadedModel> loaded, const std::string& na
   ServedModel served{.name = name,
                      .engine = &loaded->engine(),
                      .tokenizer = &loaded->tokenizer(),
-                     .chat_template = &loaded->chat_template(),
+                     .chat_template = &loaded->chat_template().value(),
                      .keeps = nullptr,
                      .sampling = loaded->default_sampling()};
   served.keeps = std::move(loaded);
@@ -41,6 +41,7 @@ Result<OfferedModel> offer(const std::string& path_or_name, const OfferOptions& 
   const std::string name = options.name.empty() ? LoadedModel::name_of(path_or_name) : options.name;
   const auto load = [path_or_name, flags, name]() -> Result<ServedModel> {
     R1_TRY(std::unique_ptr<LoadedModel> loaded, LoadedModel::load(path_or_name, flags));
+    if (!loaded->chat_template().ok()) return loaded->chat_template().error();
     return served_by(std::move(loaded), name);
   };
   return OfferedModel{

@@ -258,6 +258,19 @@ class Failures(CommandCase):
                     self.assertEqual(result.stdout, '')
             self.assertEqual(self.r1(*command.replace('MODEL', 'a' * 5000).split()).returncode, 1)
 
+    def test_a_model_whose_chat_template_is_unknown_continues_texts_alone(self):
+        folder = self.path('another-template')
+        shutil.copytree(self.hf, folder)
+        with open(os.path.join(folder, 'chat_template.jinja'), 'w') as file:
+            file.write("{{ 'to whom it may concern: ' + messages[0].content }}")
+        for command, word in ((('run', folder, 'x'), '--raw'), (('chat', folder), 'to whom it may concern')):
+            result = self.r1(*command)
+            self.assert_one_line(result, 1, 'not of a family this build knows', word)
+            self.assertEqual(result.stdout, '')
+        raw = self.r1('run', folder, 'x', '--raw', '-n', '3', '--json')
+        self.assertEqual(raw.returncode, 0, raw.stderr)
+        self.assertGreater(json.loads(raw.stdout)['prompt_tokens'], 0)
+
     # A command, and what its message must name. MODEL is one that works, FILE a place where a file may be made.
     TABLE = (
         ('run MODEL LONG', 'context'), ('run MODEL x --context 67108864', '67108864'), ('run MODEL x --kv q9', '--kv'),
