@@ -29,7 +29,7 @@ constexpr std::string_view kNano = R"({"name": "nano", "stages": [
       "comparisons": 1, "letters": 1.5, "dates": 1, "sequences": 1.2, "logic": 1, "chat": 0.7}}},
   {"name": "cold-start-scores", "stage": "eval", "config": {"from": "@cold-start", "problems": 150, "samples": 8, "max_tokens": 320}},
   {"name": "rl", "stage": "grpo", "config": {
-    "from": "@cold-start", "seed": 3, "steps": 80, "schedule": "cosine", "learning_rate": 3e-4, "last_learning_rate": 5e-5,
+    "from": "@cold-start", "seed": 3, "steps": 64, "schedule": "cosine", "learning_rate": 6e-4, "last_learning_rate": 1e-4,
     "warmup_steps": 5, "log_every": 1, "sample_every": 25, "grpo": {"prompts": 32, "samples": 16, "max_tokens": 320},
     "tasks": {"countdown4": 5, "countdown3": 2, "game24": 2, "chains": 0.5, "comparisons": 0.5, "dates": 0.7, "sequences": 0.5,
       "logic": 0.7, "equations": 0.4, "expressions": 0.4, "word_problems": 0.4, "letters": 0.3, "decimals": 0.3,
