@@ -1,6 +1,9 @@
 // recipe_config.cpp: keys to fields, as in stage_config.cpp.
 #include "train/recipe_config.h"
 
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
 #include "tasks/registry.h"
 #include "train/bpe_trainer.h"
 #include "train/config_keys.h"

@@ -2,6 +2,7 @@
 #include "train/stage_config.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "tasks/registry.h"
 #include "train/config_keys.h"
