@@ -201,8 +201,9 @@ bool ModelEngine::let_go(ScheduledBatch& batch) {
   // Not those in the batch, of which one may have gone just now: its rows are being computed.
   scheduler_.remove_finished([&](Sequence& sequence) { return !batch.holds(sequence) && retire(sequence); });
   update_stats();
-  if (kept) kept_rows_ = *std::move(kept);
-  return kept.has_value();
+  if (!kept) return false;
+  kept_rows_ = *std::move(kept);
+  return true;
 }
 
 // No data: nobody wants these rows any more. `hidden` is for the drafter.

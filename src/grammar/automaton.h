@@ -36,7 +36,9 @@ class Automaton {
   struct Place {
     int state, stack;  // of the grammar; id in stacks_
     bool operator==(const Place&) const = default;
-    auto operator<=>(const Place&) const = default;
+    bool operator<(const Place& other) const {
+      return state != other.state ? state < other.state : stack < other.stack;
+    }
   };
   struct State {
     std::vector<Place> places;  // sorted; only those with edges

@@ -108,7 +108,7 @@ std::optional<ServedModel> ModelRoster::take(std::size_t index) {
 
 std::shared_ptr<ModelRoster::Waiting> ModelRoster::wait_for(std::size_t index, const HttpWaker& waker) {
   Entry& entry = entries_[index];
-  const auto waiting = std::make_shared<Waiting>(waker);
+  auto waiting = std::make_shared<Waiting>(waker);
   waiting->since_ms = now_ms();
   std::erase_if(entry.waiting, [](const auto& other) { return other.expired(); });
   if (entry.offer.loaded) {

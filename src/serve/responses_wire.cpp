@@ -153,7 +153,7 @@ class ResponsesWire final : public AnswerWire {
     if (kind == Kind::kCall) return;
     OrderedJson added = place();
     added["part"] = part("");
-    append(out, "response.content_part.added", std::move(added));
+    append(out, "response.content_part.added", added);
   }
 
   void grow(std::string& out, Kind kind, std::string_view text) {
@@ -162,7 +162,7 @@ class ResponsesWire final : public AnswerWire {
     OrderedJson delta = place();
     delta["delta"] = text;
     if (kind == Kind::kMessage) delta["logprobs"] = OrderedJson::array();
-    append(out, event_of(kind) + ".delta", std::move(delta));
+    append(out, event_of(kind) + ".delta", delta);
   }
 
   void close(std::string& out, std::string_view status) {
@@ -170,11 +170,11 @@ class ResponsesWire final : public AnswerWire {
     OrderedJson done = place();
     done[kind_ == Kind::kCall ? "arguments" : "text"] = text_;
     if (kind_ == Kind::kMessage) done["logprobs"] = OrderedJson::array();
-    append(out, event_of(kind_) + ".done", std::move(done));
+    append(out, event_of(kind_) + ".done", done);
     if (kind_ != Kind::kCall) {
       OrderedJson part_done = place();
       part_done["part"] = part(text_);
-      append(out, "response.content_part.done", std::move(part_done));
+      append(out, "response.content_part.done", part_done);
     }
     OrderedJson whole = item(status);
     append(out, "response.output_item.done", {{"output_index", output_.size()}, {"item", whole}});

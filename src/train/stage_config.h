@@ -23,10 +23,10 @@ Result<StageKind> stage_named(std::string_view name);
 struct GrpoConfig {
   int n_prompts = 32, n_samples = 16;  // of a step: groups, and answers in each
   int max_tokens = 256;                // of an answer; one that is cut off is worth nothing
-  bool divide_by_deviation = false;  // GRPO's advantage; Dr.GRPO (Liu et al. 2025) leaves the division out
-  bool mean_of_sequences = false;    // GRPO's 1/|o| for each answer; DAPO (Yu et al. 2025) takes the mean of tokens
-  float kl_weight = 0;               // beta of the k3 estimate against the reference policy; 0: no reference
-  int refresh_reference = 100;       // steps after which the reference becomes the policy
+  bool divide_by_deviation = false;    // GRPO's advantage; Dr.GRPO (Liu et al. 2025) leaves the division out
+  bool mean_of_sequences = false;      // GRPO's 1/|o| for each answer; DAPO (Yu et al. 2025) takes the mean of tokens
+  float kl_weight = 0;                 // beta of the k3 estimate against the reference policy; 0: no reference
+  int refresh_reference = 100;         // steps after which the reference becomes the policy
   float clip_low = 0.2f, clip_high = 0.2f;  // of the ratio, when a rollout serves several updates
   int n_minibatches = 1;                    // updates a rollout serves
   double accuracy_weight = 1, format_weight = 0.1, language_weight = 0;
