@@ -34,8 +34,10 @@ bool can_be_turned(const Weight& w) {
 }
 
 std::int64_t turned_floats(std::int64_t n_rows, std::int64_t n_cols) {
+  const std::int64_t values = up_to_16(n_rows * n_cols);
+  if (n_rows % Q8_0::kBlockValues != 0) return values;
   const std::int64_t result = up_to_16(n_cols * bytes_of(Dtype::kQ8_0, n_rows) / 4 + 1);
-  return result + up_to_16(n_rows * n_cols) + up_to_16(kColumns * n_rows) + row_floats(n_rows);
+  return result + values + up_to_16(kColumns * n_rows) + row_floats(n_rows);
 }
 
 Weight turn(const Weight& w, float* scratch) {

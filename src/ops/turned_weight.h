@@ -14,7 +14,8 @@ namespace r1 {
 // Whether w is worth it: stored in blocks. Plain floats are multiplied as they are.
 bool can_be_turned(const Weight& w);
 
-// What turn() needs: the result, and w's values in f32. A multiple of 16.
+// What turn() needs: the result, and w's values in f32; for a w that can't be turned, its values alone. A multiple
+// of 16.
 std::int64_t turned_floats(std::int64_t n_rows, std::int64_t n_cols);
 
 // w [n_rows, n_cols] as [n_cols, n_rows], Q8_0, in `scratch`, which begins on a cache line.

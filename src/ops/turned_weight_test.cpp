@@ -62,6 +62,7 @@ TEST(TurnedWeight, PlainFloatsAndPartsOfBlocksStayAsTheyAre) {
   EXPECT_FALSE(can_be_turned({.dtype = Dtype::kF16, .shape = {64, 64}}));
   EXPECT_FALSE(can_be_turned({.dtype = Dtype::kF32, .shape = {64, 64}}));
   EXPECT_FALSE(can_be_turned({.dtype = Dtype::kQ8_0, .shape = {48, 64}}));
+  EXPECT_EQ(turned_floats(48, 64), 48 * 64) << "its values";
 }
 
 }  // namespace
