@@ -87,10 +87,12 @@ Result<std::unique_ptr<RestoredModel>> teacher_for(const StageConfig& config, co
 
 // The base of adapters as a checkpoint knows it, and as it is; its path may be another.
 Status same_base(const Json& then, const Json& now) {
-  if (then.value("sha256", "") == now.value("sha256", "")) return {};
-  return Error{
-      ErrorCode::kInvalidInput,
-      fmt::format("the run's adapters are of '{}' as it was: its numbers have changed since", now.value("path", ""))};
+  R1_TRY(const std::string was, json_string(then, "sha256", ""));
+  R1_TRY(const std::string is, json_string(now, "sha256", ""));
+  R1_TRY(const std::string path, json_string(now, "path", ""));
+  if (was == is) return {};
+  return Error{ErrorCode::kInvalidInput,
+               fmt::format("the run's adapters are of '{}' as it was: its numbers have changed since", path)};
 }
 
 }  // namespace
